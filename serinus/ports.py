@@ -1,0 +1,124 @@
+"""What Serinus needs of the world: protocols of at most four verbs. One contract suite each, in tests/contract.
+
+Every verb raises `errors.Unavailable` when the system behind it cannot be asked, and never guesses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from serinus.facts import Alias, Event, Request, RolloutRecord, Routing, RoutingState, RunRequest, RunState, Series
+from serinus.facts import Status, Version
+
+
+class Metrics(Protocol):
+    """Counters, as Prometheus keeps them."""
+
+    def increases(
+        self, metric: str, labels: Mapping[str, str], start: datetime, end: datetime
+    ) -> tuple[Series, ...]:
+        """What every series of `metric` with `labels` gained in (start, end]; empty when there is no such series."""
+        ...
+
+
+class Router(Protocol):
+    """Traffic, as KServe or Envoy splits it."""
+
+    def apply(self, loop: str, routing: Routing) -> None:
+        """Move towards `routing` as far as can be done now without losing a request. Idempotent; call it again."""
+        ...
+
+    def observe(self, loop: str) -> RoutingState:
+        """What serves now."""
+        ...
+
+
+class Registry(Protocol):
+    """Model versions, as the loop sees them."""
+
+    def versions(self, loop: str) -> tuple[Version, ...]:
+        """Every registered version of the loop, oldest first, with its aliases."""
+        ...
+
+    def alias(self, loop: str, alias: Alias, version: int | None) -> None:
+        """Point `alias` at `version`, or take it away. Idempotent."""
+        ...
+
+    def record(self, loop: str, record: RolloutRecord) -> None:
+        """Keep how a rollout ended with the version. Idempotent."""
+        ...
+
+
+class ModelStore(Protocol):
+    """Model directories, as the pipeline's steps and the predictors see them."""
+
+    def register(
+        self, loop: str, trigger: str, model: Path, tags: Mapping[str, str], metrics: Mapping[str, float]
+    ) -> Version:
+        """Register the model directory as a new version with alias `challenger`; the same trigger gives the same."""
+        ...
+
+    def fetch(self, loop: str, version: int, into: Path) -> Path:
+        """Download version `version` to the directory `into` (made whole or not at all), verify it, return it."""
+        ...
+
+    def find(self, loop: str, alias: Alias) -> Version | None:
+        """The version that carries `alias`."""
+        ...
+
+    def refuse(self, loop: str, trigger: str, step: str, reason: str) -> None:
+        """Keep why the run `trigger` registered nothing, where a person and the runner's adapter can find it."""
+        ...
+
+
+class Runner(Protocol):
+    """Pipeline runs, as Kubeflow Pipelines makes them."""
+
+    def submit(self, request: RunRequest) -> RunState:
+        """Make the run unless one with its key exists or one of its loop is active; return the one that counts."""
+        ...
+
+    def find(self, key: str) -> RunState | None:
+        """The run with this key."""
+        ...
+
+    def active(self, loop: str) -> tuple[RunState, ...]:
+        """The runs of the loop that may still change; at most one unless somebody meddled."""
+        ...
+
+    def cancel(self, key: str) -> None:
+        """End the run; it becomes `failed`. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A loop's memory as the ledger holds it; `revision` guards against a second writer."""
+
+    status: Status
+    revision: int
+    requests: tuple[Request, ...]  # asked and not yet handled, oldest first
+
+
+class Ledger(Protocol):
+    """A loop's memory and its inbox."""
+
+    def read(self, loop: str) -> Entry:
+        """The status, its revision and the open requests; a loop never heard of has an empty status, revision 0."""
+        ...
+
+    def write(self, loop: str, status: Status, events: Sequence[Event], revision: int) -> None:
+        """Keep status and events in one step; drops the requests in `status.handled`. Raises Conflict."""
+        ...
+
+    def ask(self, loop: str, request: Request) -> None:
+        """Put a request into the inbox; the same id twice is one request."""
+        ...
+
+    def events(self, loop: str, limit: int = 100) -> tuple[Event, ...]:
+        """The latest events, oldest first."""
+        ...

@@ -1,0 +1,1 @@
+"""`serinus up`: the loop on one machine, under a supervisor of its own."""
