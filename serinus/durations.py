@@ -25,9 +25,7 @@ def parse(text: object) -> timedelta:
         return text
     if not isinstance(text, str) or not text or not re.match(PATTERN, text):
         raise ValueError(f"expected a duration such as 250ms, 10m, 1h30m or 60d, got {text!r}")
-    return sum(
-        (int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)(ms|[wdhms])", text)), timedelta()
-    )
+    return sum((int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)(ms|[wdhms])", text)), timedelta())
 
 
 def render(value: timedelta) -> str:

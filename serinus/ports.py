@@ -18,9 +18,7 @@ from serinus.facts import Status, Version
 class Metrics(Protocol):
     """Counters, as Prometheus keeps them."""
 
-    def increases(
-        self, metric: str, labels: Mapping[str, str], start: datetime, end: datetime
-    ) -> tuple[Series, ...]:
+    def increases(self, metric: str, labels: Mapping[str, str], start: datetime, end: datetime) -> tuple[Series, ...]:
         """What every series of `metric` with `labels` gained in (start, end]; empty when there is no such series."""
         ...
 

@@ -317,8 +317,7 @@ class LoopSpec(_Part):
         allowed = METRICS_OF[self.task]
         if self.validation.metric not in allowed:
             raise ValueError(
-                f"validation.metric: expected one of {', '.join(allowed)} for {self.task}, "
-                f"got {self.validation.metric}"
+                f"validation.metric: expected one of {', '.join(allowed)} for {self.task}, got {self.validation.metric}"
             )
         features = [*self.data.features.numeric, *self.data.features.categorical]
         if self.data.label in features:
