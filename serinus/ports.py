@@ -11,8 +11,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from serinus.facts import Alias, Event, Request, RolloutRecord, Routing, RoutingState, RunRequest, RunState, Series
-from serinus.facts import Status, Version
+from serinus.facts import (
+    Alias,
+    Event,
+    Request,
+    RolloutRecord,
+    Routing,
+    RoutingState,
+    RunRequest,
+    RunState,
+    Series,
+    Status,
+    Version,
+)
 
 
 class Metrics(Protocol):
