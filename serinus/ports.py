@@ -66,9 +66,18 @@ class ModelStore(Protocol):
     """Model directories, as the pipeline's steps and the predictors see them."""
 
     def register(
-        self, loop: str, trigger: str, model: Path, tags: Mapping[str, str], metrics: Mapping[str, float]
+        self,
+        loop: str,
+        trigger: str,
+        model: Path,
+        tags: Mapping[str, str],
+        metrics: Mapping[str, float],
+        extras: Path | None = None,
     ) -> Version:
-        """Register the model directory as a new version with alias `challenger`; the same trigger gives the same."""
+        """Register the model directory as a new version with alias `challenger`; the same trigger gives the same.
+
+        The files of the folder `extras` (evaluation, model card) are kept beside the model, outside its manifest.
+        """
         ...
 
     def fetch(self, loop: str, version: int, into: Path) -> Path:
