@@ -1,0 +1,62 @@
+# Every target is one line that can be pasted; `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+# uv of PATH, else one of our own that `make setup` installs by pip.
+UV := $(shell command -v uv 2>/dev/null || echo .cache/uv/bin/uv)
+RUN := .venv/bin/python -m
+
+.PHONY: help
+help: ## List what one can do
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+.PHONY: setup
+setup: .venv/.installed ## Install everything into .venv and .cache (asks nothing)
+	@tools/prometheus
+
+.venv/.installed: pyproject.toml uv.lock | uv
+	$(UV) sync --locked --all-extras --compile-bytecode --quiet
+	@touch $@
+
+.PHONY: uv
+uv:
+	@[ -x "$(UV)" ] || { $(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv; }
+
+.PHONY: run
+run: setup ## Watch the whole loop close on real flights (about seven minutes)
+	.venv/bin/serinus demo
+
+.PHONY: test
+test: setup ## Run every test
+	$(RUN) pytest -n 3 --dist loadgroup
+
+.PHONY: check
+check: setup lint types fresh test ## Everything that CI runs
+
+.PHONY: lint
+lint: setup ## Style and the import contracts
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports
+
+.PHONY: types
+types: setup ## Strict types
+	.venv/bin/mypy
+
+.PHONY: compile
+compile: setup ## Make the generated files anew: the compiled pipeline, the schema, the reference page
+	$(RUN) pipelines.compile
+	$(RUN) services.cli.reference
+
+.PHONY: fresh
+fresh: setup
+	$(RUN) pipelines.compile --check
+	$(RUN) services.cli.reference --check
+
+.PHONY: coverage
+coverage: setup ## Branch coverage of the pure parts, from the unit tests alone
+	$(RUN) pytest tests/unit -n 3 --cov=serinus --cov-report=term-missing
+
+.PHONY: clean
+clean: ## Remove what was built; .serinus folders of loops stay
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
