@@ -121,6 +121,7 @@ class SliceScore:
     rows: int
     candidate: float
     champion: float | None
+    error: float | None = None  # standard error of the paired difference, where it was needed
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,9 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...] = ()  # rows: truth, columns: predicted
     roc: tuple[tuple[float, float, float], ...] = ()  # (false positive rate, true positive rate, threshold)
     verdicts: tuple[Verdict, ...] = ()
+    baseline_interval: tuple[float, float] | None = None  # of candidate - baseline, signed, at `confidence`
+    digest: str = ""  # of the model directory that was judged
+    dataset: str = ""  # version of the data whose holdout judged it
 
 
 @dataclass(frozen=True)
@@ -304,6 +308,7 @@ class Request:
     version: int | None = None  # approve, reject
     reason: str = ""
     finding: DriftFinding | None = None  # drift
+    run: str = ""  # drift: key of the run that the finding led to, if any
 
 
 @dataclass(frozen=True)
@@ -338,7 +343,7 @@ class Rollout:
     """A canary on its way: where it stands and what was seen of it."""
 
     version: int
-    stable: int
+    stable: int | None  # None: the loop's first version, nobody to compare with
     started: datetime
     step: int  # index into rollout.steps; -1 while the canary gets ready
     step_started: datetime
@@ -370,6 +375,7 @@ class RunRecord:
     phase: RunPhase = "pending"
     reason: str = ""
     version: int | None = None  # what it registered
+    recipe: str = ""  # digest of the data and training parts of the spec it ran with
 
 
 @dataclass(frozen=True)
@@ -383,6 +389,7 @@ class Status:
     watch: Watch | None = None
     waiting: int | None = None  # a challenger that waits for approval or for the rollout before it
     approved: int | None = None  # the version that a person let in
+    approved_by: str = ""
     decided: int = 0  # every version up to this number was let in, thrown back, refused or superseded
     run: RunRecord | None = None  # in flight, at most one
     last_run: RunRecord | None = None
@@ -408,7 +415,7 @@ class World:
 class CountsQuestion:
     """The counts that the judge needs next."""
 
-    stable: int
+    stable: int | None
     canary: int
     start: datetime
     end: datetime
