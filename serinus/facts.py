@@ -379,6 +379,21 @@ class RunRecord:
 
 
 @dataclass(frozen=True)
+class RolloutRecord:
+    """How a rollout ended, kept with the version as `rollout.json` and as tags."""
+
+    version: int
+    stable: int | None
+    outcome: Literal["promoted", "rolled-back", "superseded", "rejected"]
+    reason: str
+    started: datetime
+    ended: datetime
+    verdicts: tuple[Verdict, ...] = ()
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    approved_by: str = ""
+
+
+@dataclass(frozen=True)
 class Status:
     """All that a loop remembers; the ledger keeps it, `loop.next` alone writes it."""
 
@@ -397,6 +412,7 @@ class Status:
     last_scheduled: datetime | None = None
     handled: tuple[str, ...] = ()  # ids of requests already folded in, oldest first
     notices: Mapping[str, str] = field(default_factory=dict)  # what is wrong now, by subject, said once
+    owed: tuple[RolloutRecord, ...] = ()  # records that the registry could not be given yet
 
 
 @dataclass(frozen=True)
@@ -427,21 +443,6 @@ class AliasMove:
 
     alias: Alias
     version: int | None
-
-
-@dataclass(frozen=True)
-class RolloutRecord:
-    """How a rollout ended, kept with the version as `rollout.json` and as tags."""
-
-    version: int
-    stable: int | None
-    outcome: Literal["promoted", "rolled-back", "superseded", "rejected"]
-    reason: str
-    started: datetime
-    ended: datetime
-    verdicts: tuple[Verdict, ...] = ()
-    evidence: Mapping[str, Evidence] = field(default_factory=dict)
-    approved_by: str = ""
 
 
 @dataclass(frozen=True)
