@@ -1,0 +1,29 @@
+"""Every kind of event there is; the list is the label's domain of `serinus_events_total`."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+EventKind = Literal[
+    "RunRequested",
+    "RunStarted",
+    "RunSucceeded",
+    "RunFailed",
+    "VersionFound",
+    "VersionSuperseded",
+    "AwaitingApproval",
+    "Approved",
+    "Rejected",
+    "RolloutStarted",
+    "StepPassed",
+    "Promoted",
+    "RolledBack",
+    "BroughtBack",
+    "WatchEnded",
+    "DriftFound",
+    "DriftGone",
+    "RequestIgnored",
+    "CannotSee",
+    "SeesAgain",
+]
+KINDS: tuple[str, ...] = get_args(EventKind)

@@ -1,0 +1,78 @@
+"""The loop as one pure function: `next(spec, status, world, now) -> Plan`.
+
+It reads top to bottom like the story it tells. Whoever drives it carries the plan out in the order routing, run,
+aliases, records, and writes the status last; since every action is idempotent and the same status, world and time give
+the same plan, a driver killed between any two of them is put right by its next look.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from serinus.decide import canary, requests, rollouts, runs
+from serinus.decide.draft import Draft
+from serinus.facts import CountsQuestion, Plan, Routing, Status, Variant, World
+from serinus.spec import ModelLoop
+
+BLOCK = timedelta(seconds=2)
+"""The shortest interval worth a look: two scrapes a second apart, so that both arms have been seen in it."""
+
+
+def question(status: Status, now: datetime) -> CountsQuestion | None:
+    """The counts that the next look needs, or None while nothing is being judged."""
+    judged = status.rollout if status.rollout is not None and status.rollout.step >= 0 else status.watch
+    if judged is None or now - judged.looked_until < BLOCK:
+        return None
+    stable = status.rollout.stable if status.rollout is not None else status.previous
+    return CountsQuestion(stable, judged.version, judged.looked_until, now)
+
+
+def next(spec: ModelLoop, status: Status, world: World, now: datetime) -> Plan:
+    """What follows from what is known: the desired routing, a run to request, aliases to move, events, new status."""
+    draft = Draft(spec, world, now, status, records=list(status.owed))
+    _notices(draft)
+    requests.fold(draft)
+    runs.follow(draft)
+    runs.trigger(draft)
+    rollouts.admit(draft)
+    rollouts.advance(draft)
+    rollouts.watch(draft)
+    _settle_aliases(draft)
+    return draft.plan(desired_routing(spec, draft.status))
+
+
+def desired_routing(spec: ModelLoop, status: Status) -> Routing | None:
+    """Who should serve, by what the loop remembers; None before the first version."""
+    weights: dict[int, int] = {}
+    if status.previous is not None:
+        weights[status.previous] = 0
+    if status.champion is not None:
+        weights[status.champion] = 100
+    if status.rollout is not None:
+        share = canary.weight(spec.spec.rollout, status.rollout)
+        weights[status.rollout.version] = share if status.champion is not None else 100
+        if status.champion is not None:
+            weights[status.champion] = 100 - share
+    if not weights:
+        return None
+    return Routing(tuple(Variant(version, weight) for version, weight in sorted(weights.items())))
+
+
+def _notices(draft: Draft) -> None:
+    """Say once that something cannot be seen, and once that it can be again."""
+    before, after = draft.status.notices, dict(draft.world.unseen)
+    for subject in sorted(after.keys() - before.keys()):
+        draft.say("CannotSee", f"{subject}: {after[subject]}; decisions that need it wait")
+    for subject in sorted(before.keys() - after.keys()):
+        draft.say("SeesAgain", f"{subject} answers again")
+    draft.set(notices=after)
+
+
+def _settle_aliases(draft: Draft) -> None:
+    """The ledger is the authority on who is what; the registry's aliases follow it, whoever moved them."""
+    status = draft.status
+    for version in draft.world.versions or ():
+        if version.number == status.champion and "champion" not in version.aliases:
+            draft.aliases["champion"] = version.number
+        if version.number <= status.decided and "challenger" in version.aliases:
+            draft.aliases["challenger"] = None

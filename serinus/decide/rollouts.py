@@ -1,0 +1,165 @@
+"""Versions on their way: who is let in, how a rollout goes on, how it ends, what is watched afterwards."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from serinus.decide import canary
+from serinus.decide.draft import Draft
+from serinus.facts import Rollout, RolloutRecord, VariantState, Version, Watch
+
+
+def admit(draft: Draft) -> None:
+    """Start a rollout with the newest version that nothing was decided about yet, when it may start."""
+    if draft.world.versions is None:
+        return
+    status = draft.status
+    taken = max(status.decided, status.rollout.version if status.rollout is not None else 0)
+    fresh = [v for v in draft.world.versions if v.number > taken]
+    newest = next((v for v in fresh if "challenger" in v.aliases), None)
+    if newest is None:
+        return  # a version without the alias was never finished by its run, or made by hand: not ours to serve
+    for older in fresh:
+        if older.number < newest.number:
+            _supersede(draft, older, newest)
+    if status.waiting != newest.number:
+        draft.set(waiting=newest.number, approved=None, approved_by="")
+        draft.say("VersionFound", f"version {newest.number} passed validation", newest.number, **newest.metrics)
+        if draft.spec.spec.approval == "required":
+            draft.say("AwaitingApproval", f"version {newest.number} waits for a person's approval", newest.number)
+    if draft.status.rollout is None and _may_start(draft, newest):
+        _start(draft, newest)
+
+
+def advance(draft: Draft) -> None:
+    """Carry the rollout one look further."""
+    rollout = draft.status.rollout
+    if rollout is None or draft.world.routing is None:
+        return  # a router that cannot be asked tells nothing about the canary, and could not be moved either
+    state = draft.world.routing.of(rollout.version)
+    if rollout.stable is None:
+        _first(draft, rollout, state)
+        return
+    look = canary.look(draft.spec.spec.rollout, rollout, draft.world.block, state, draft.now)
+    draft.set(rollout=look.rollout)
+    if look.action == "rollback":
+        roll_back(draft, look.rollout, look.reason)
+    elif look.action == "promote":
+        _promote(draft, look.rollout, look.reason)
+    elif look.action == "advance":
+        share = canary.weight(draft.spec.spec.rollout, look.rollout)
+        kind: Literal["RolloutStarted", "StepPassed"] = "RolloutStarted" if look.rollout.step == 0 else "StepPassed"
+        draft.say(kind, f"version {rollout.version} now gets {share} %: {look.reason}", rollout.version, weight=share)
+
+
+def watch(draft: Draft) -> None:
+    """Hold a new champion to the rates of the one before it for a while."""
+    watched = draft.status.watch
+    if watched is None or draft.status.rollout is not None:
+        return
+    if draft.world.block is not None:
+        watched, verdict = canary.watch(draft.spec.spec.rollout, watched, draft.world.block)
+        draft.set(watch=watched)
+        if verdict.outcome == "fail" and draft.status.previous is not None:
+            bring_back(draft, verdict.reason)
+            return
+    if draft.now >= watched.until:
+        draft.set(watch=None)
+        draft.say("WatchEnded", f"version {watched.version} kept its guardrails after the promotion", watched.version)
+
+
+def roll_back(draft: Draft, rollout: Rollout, reason: str) -> None:
+    """Take the canary's traffic away for good."""
+    _record(draft, rollout, "rolled-back", reason)
+    draft.set(rollout=None, decided=max(draft.status.decided, rollout.version))
+    draft.say("RolledBack", f"version {rollout.version} was rolled back: {reason}", rollout.version)
+
+
+def bring_back(draft: Draft, reason: str) -> None:
+    """Give the traffic back to the champion before this one."""
+    status = draft.status
+    bad, good = status.champion, status.previous
+    if bad is None or good is None:
+        return
+    started = status.watch.until - draft.spec.spec.rollout.watch if status.watch is not None else draft.now
+    evidence = status.watch.evidence if status.watch is not None else {}
+    draft.records.append(
+        RolloutRecord(bad, good, "rolled-back", reason, started=started, ended=draft.now, evidence=evidence)
+    )
+    draft.aliases["champion"] = good
+    draft.set(champion=good, previous=None, watch=None, drift=())
+    draft.say("BroughtBack", f"version {good} serves again instead of {bad}: {reason}", good)
+
+
+def refuse(draft: Draft, version: int, reason: str) -> None:
+    """A waiting version that a person did not let in."""
+    draft.records.append(
+        RolloutRecord(version, draft.status.champion, "rejected", reason, started=draft.now, ended=draft.now)
+    )
+    draft.set(waiting=None, decided=max(draft.status.decided, version))
+    draft.say("Rejected", f"version {version} was not let in: {reason}", version)
+
+
+def _first(draft: Draft, rollout: Rollout, state: VariantState | None) -> None:
+    """A loop's first version has nobody to be compared with: it serves everyone once its smoke test has passed."""
+    if state is not None and state.ready and state.weight == 100:
+        _promote(draft, rollout, "it is the first, and answered its smoke test rightly")
+    elif draft.now - rollout.started >= draft.spec.spec.rollout.step_timeout:
+        why = state.message if state is not None and state.message else "it never became ready"
+        roll_back(draft, rollout, why)
+
+
+def _may_start(draft: Draft, version: Version) -> bool:
+    return draft.spec.spec.approval == "automatic" or draft.status.approved == version.number
+
+
+def _start(draft: Draft, version: Version) -> None:
+    status, now = draft.status, draft.now
+    seen = draft.world.routing.of(version.number) if draft.world.routing is not None else None
+    rollout = Rollout(
+        version.number, status.champion, now, -1, now, looked_until=now, restarts=seen.restarts if seen else 0
+    )
+    draft.set(rollout=rollout, waiting=None, watch=None)
+
+
+def _promote(draft: Draft, rollout: Rollout, reason: str) -> None:
+    _record(draft, rollout, "promoted", reason)
+    until = draft.now + draft.spec.spec.rollout.watch
+    watched = None
+    if rollout.stable is not None:
+        watched = Watch(rollout.version, until, draft.now, canary.baseline(rollout.evidence))
+    draft.aliases["champion"] = rollout.version
+    draft.set(
+        champion=rollout.version,
+        previous=rollout.stable,
+        rollout=None,
+        watch=watched,
+        decided=max(draft.status.decided, rollout.version),
+        drift=(),  # earlier windows were compared with another model's training data
+    )
+    draft.say("Promoted", f"version {rollout.version} serves everyone: {reason}", rollout.version)
+
+
+def _supersede(draft: Draft, older: Version, newer: Version) -> None:
+    reason = f"version {newer.number} came before it was its turn"
+    draft.records.append(
+        RolloutRecord(older.number, draft.status.champion, "superseded", reason, started=draft.now, ended=draft.now)
+    )
+    draft.set(decided=max(draft.status.decided, older.number))
+    draft.say("VersionSuperseded", f"version {older.number} was passed over: {reason}", older.number)
+
+
+def _record(draft: Draft, rollout: Rollout, outcome: Literal["promoted", "rolled-back"], reason: str) -> None:
+    draft.records.append(
+        RolloutRecord(
+            rollout.version,
+            rollout.stable,
+            outcome,
+            reason,
+            started=rollout.started,
+            ended=draft.now,
+            verdicts=rollout.verdicts,
+            evidence=rollout.evidence,
+            approved_by=draft.status.approved_by if draft.status.approved == rollout.version else "",
+        )
+    )
