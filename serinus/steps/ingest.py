@@ -1,0 +1,20 @@
+"""ingest: from the loop's source to a snapshot that has a version."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from serinus import sources
+from serinus.facts import Dataset
+from serinus.spec import ModelLoop
+
+
+def run(loop: str, folder: str, out: Path, now: datetime) -> Dataset:
+    """Read the window's rows and write their snapshot into `out`.
+
+    loop: the ModelLoop as JSON. folder: where its file lies; "" where there is none. Raises DataError.
+    """
+    spec = ModelLoop.model_validate_json(loop)
+    frame = sources.read(spec, Path(folder) if folder else None, now)
+    return sources.snapshot(frame, sources.describe(spec), spec.spec.data.time, out)
