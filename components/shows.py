@@ -33,15 +33,8 @@ def model(digest: str, version: str, artifact: Any) -> None:
 
 def figures(evaluation: Evaluation, artifact: Any) -> None:
     """Every figure of the evaluation as KFP metrics; those that are not finite numbers cannot be shown."""
-    shown = {
-        **evaluation.metrics,
-        evaluation.metric: evaluation.candidate,
-        f"{evaluation.metric}_champion": evaluation.champion,
-        f"{evaluation.metric}_baseline": evaluation.baseline,
-        "holdout_rows": float(evaluation.rows),
-    }
-    for name, value in shown.items():
-        if value is not None and math.isfinite(value):
+    for name, value in {**evaluation.metrics, "holdout_rows": float(evaluation.rows)}.items():
+        if math.isfinite(value):
             artifact.log_metric(name, float(value))
 
 

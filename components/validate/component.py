@@ -29,7 +29,7 @@ def validate(
     with wiring.step("validate", loop, trigger, mlflow_uri), wiring.champion(loop, mlflow_uri) as champion:
         from serinus.steps import validate as body
 
-        with shows.page(Path(evaluation.path) / "card.html", card):
+        with shows.page(Path(evaluation.path) / body.PAGE, card):
             seen = body.run(loop, folder, Path(dataset.path), Path(model.path), champion, Path(evaluation.path))
         shows.figures(seen, figures)
         shows.curves(seen, curves)

@@ -67,7 +67,7 @@ def test_a_step_that_works_says_that_it_runs_and_nothing_else(run: Path, monkeyp
     store = install(monkeypatch, Store())
     with wiring.step("check", LOOP, "flights-1", "http://mlflow") as opened:
         assert kfp_local_folder.step(run) == "check"
-        assert opened() is store
+        assert id(opened()) == id(store)
     assert not (run / "reason.json").exists()
     assert store.refused == []
 
@@ -172,7 +172,7 @@ _PLAIN = {
 def test_figures_are_shown_when_they_are_numbers() -> None:
     artifact = dsl.Metrics(uri="figures")
     shows.figures(evaluation(metrics={"brier": 0.1, "log_loss": math.nan, "f1": math.inf}), artifact)
-    assert artifact.metadata == {"brier": 0.1, "roc_auc": 0.8, "roc_auc_baseline": 0.5, "holdout_rows": 500.0}
+    assert artifact.metadata == {"brier": 0.1, "holdout_rows": 500.0}
 
 
 def test_a_curve_is_shown_whole_up_to_200_points_and_ends_where_it_ends() -> None:
