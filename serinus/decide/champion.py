@@ -52,7 +52,7 @@ def _baseline(evaluation: Evaluation) -> Verdict:
     """The interval of the difference must lie above 0: a model of noise beats a constant half of the time."""
     low, high = evaluation.baseline_interval or (math.nan, math.nan)
     figures = {"candidate": evaluation.candidate, "baseline": evaluation.baseline, "low": low, "high": high}
-    if (unclear := _unclear("baseline", figures)) is not None:
+    if (unclear := _unclear("baseline", figures, evaluation.method)) is not None:
         return unclear
     metric, percent = evaluation.metric, f"{evaluation.confidence:.0%}"
     said = f"{metric} is {evaluation.candidate:.4f}, {evaluation.baseline:.4f} without any feature"
@@ -70,7 +70,7 @@ def _champion(spec: Validation, evaluation: Evaluation, champion: float) -> Verd
         "candidate": evaluation.candidate, "champion": champion, "difference": difference,
         "low": low, "high": high, "margin": spec.margin,
     }  # fmt: skip
-    if (unclear := _unclear("champion", figures)) is not None:
+    if (unclear := _unclear("champion", figures, evaluation.method)) is not None:
         return unclear
     percent = f"{evaluation.confidence:.0%}"
     said = (
@@ -137,13 +137,14 @@ def _leakage(evaluation: Evaluation, leaks: Sequence[Leak]) -> Verdict:
     return Verdict("leakage", "pass", "No feature tells the label by itself.", figures)
 
 
-def _unclear(gate: str, figures: dict[str, float]) -> Verdict | None:
+def _unclear(gate: str, figures: dict[str, float], method: str = "") -> Verdict | None:
     """A figure that is not a number decides nothing, so the gate stays shut."""
     bad = [name for name, figure in figures.items() if not math.isfinite(figure)]
     if not bad:
         return None
     given = {name: figure for name, figure in figures.items() if math.isfinite(figure)}
-    return Verdict(gate, "error", f"{gate}: expected numbers, but {', '.join(bad)} could not be computed.", given)
+    why = f" ({method})" if method else ""
+    return Verdict(gate, "error", f"{gate}: expected numbers, but {', '.join(bad)} could not be computed{why}.", given)
 
 
 def _sign(evaluation: Evaluation) -> int:

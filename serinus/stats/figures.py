@@ -51,7 +51,13 @@ Answers = Classified | Regressed
 
 
 def figure(metric: str, answers: Answers) -> Figure:
-    """The figure `metric` of these answers, ready to be asked for many weightings of the rows."""
+    """The figure `metric` of these answers, ready to be asked for many weightings of the rows.
+
+    NaN for any weighting when an answer is not finite: sorting would give NaN a rank, and so a verdict.
+    """
+    answered = answers.predicted if isinstance(answers, Regressed) else answers.probabilities
+    if not np.isfinite(answered).all():
+        return lambda weights: np.full(weights.shape[0], np.nan)
     if isinstance(answers, Regressed):
         return _REGRESSION[metric](answers)
     return _CLASSIFICATION[metric](answers)
@@ -84,6 +90,13 @@ def roc(truth: Bools, scores: Floats, points: int = 200) -> tuple[tuple[float, f
     start = (0.0, 0.0, float(scores.max()) + 1e-9)
     rates = zip(alarms[keep] / (truth.size - positives), hits[keep] / positives, scores[order][ends[keep]], strict=True)
     return (start, *((float(a), float(h), float(t)) for a, h, t in rates))
+
+
+def select(answers: Answers, rows: Bools) -> Answers:
+    """The answers of some rows."""
+    if isinstance(answers, Regressed):
+        return Regressed(answers.truth[rows], answers.predicted[rows])
+    return Classified(answers.truth[rows], answers.probabilities[rows], answers.positive)
 
 
 # --- figures that are functions of sums over the rows ----------------------------------------------------------------

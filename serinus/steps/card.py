@@ -1,0 +1,175 @@
+"""What a person sees of a step: the model card and the page of the data check, each one self-contained HTML file.
+
+Everything that came from data or a user's file is escaped by the template engine; nothing is fetched from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from serinus.decide.champion import refusals
+from serinus.decide.data import Finding
+from serinus.durations import render
+from serinus.facts import Contract, Dataset, Evaluation, Verdict
+from serinus.spec import ModelLoop
+
+if TYPE_CHECKING:
+    import jinja2
+
+_LEFT, _RIGHT = 130.0, 620.0  # where the intervals' axis begins and ends, in the drawing's units
+
+
+def checks(loop: str, dataset: Dataset, verdict: Verdict, findings: Sequence[Finding]) -> str:
+    """The page of the data check."""
+    page = _templates().get_template("check.html.j2")
+    return page.render(loop_name=loop, dataset=dataset, verdict=verdict, findings=findings)
+
+
+def model(spec: ModelLoop, evaluation: Evaluation, contract: Contract) -> str:
+    """The model card: what it is, what it learned from, how good it is and who says so."""
+    intervals, marks = _intervals(evaluation, spec.spec.validation.margin)
+    sign = 1 if evaluation.higher_is_better else -1
+    return (
+        _templates()
+        .get_template("card.html.j2")
+        .render(
+            contract=contract,
+            dataset=contract.dataset,
+            evaluation=evaluation,
+            validation=spec.spec.validation,
+            refusals=refusals(evaluation.verdicts),
+            percent=f"{evaluation.confidence:.0%}",
+            holdout=render(spec.spec.data.holdout),
+            intervals=intervals,
+            marks=marks,
+            roc=_path(evaluation.roc),
+            confusion=_confusion(evaluation),
+            figures=_figures(evaluation.metrics),
+            slices=[
+                {
+                    "of": piece,
+                    "gain": None if piece.champion is None else sign * (piece.candidate - piece.champion),
+                    "decides": piece.rows >= spec.spec.validation.min_slice_rows,
+                }
+                for piece in evaluation.slices
+            ],
+            roles={
+                spec.spec.data.time: "time",
+                contract.label: "label",
+                **{f.name: f"{f.kind} feature" for f in contract.fields},
+            },
+        )
+    )
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    import jinja2
+
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"figure": _figure, "signed": _signed, "time": _time}
+    return made
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.4f}"
+
+
+def _time(value: datetime) -> str:
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _figures(metrics: Mapping[str, float]) -> list[dict[str, Any]]:
+    names = [name for name in metrics if not name.startswith(("champion_", "baseline_"))]
+    return [
+        {
+            "name": name,
+            "candidate": metrics[name],
+            "champion": metrics.get(f"champion_{name}"),
+            "baseline": metrics.get(f"baseline_{name}"),
+        }
+        for name in names
+    ]
+
+
+def _intervals(evaluation: Evaluation, margin: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The intervals of the differences as a forest plot: one row each, and the lines at 0 and at the margin."""
+    rows: list[tuple[str, float, float, float]] = []
+    if evaluation.difference is not None and evaluation.interval is not None:
+        rows.append(("against champion", evaluation.difference, *evaluation.interval))
+    if evaluation.baseline_interval is not None:
+        sign = 1 if evaluation.higher_is_better else -1
+        gain = sign * (evaluation.candidate - evaluation.baseline)
+        rows.append(("against baseline", gain, *evaluation.baseline_interval))
+    values = [0.0, *(v for row in rows for v in row[1:])]
+    if evaluation.interval is not None:
+        values.append(-margin)
+    if not rows or not all(abs(v) < float("inf") for v in values):
+        return [], []
+    low, high = min(values), max(values)
+    scale = (_RIGHT - _LEFT) / ((high - low) or 1.0)
+
+    def at(value: float) -> float:
+        return round(_LEFT + (value - low) * scale, 1)
+
+    marks = [{"x": at(0.0), "text": "0", "colour": "var(--grey)", "dash": "", "anchor": "start"}]
+    if evaluation.interval is not None and margin:
+        text = f"margin {-margin:g}"
+        marks.append({"x": at(-margin), "text": text, "colour": "var(--bad)", "dash": "4 3", "anchor": "end"})
+    drawn = [
+        {
+            "name": name,
+            "low": at(bottom),
+            "middle": at(middle),
+            "high": at(top),
+            "title": f"{middle:+.4f}, from {bottom:+.4f} to {top:+.4f}",
+        }
+        for name, middle, bottom, top in rows
+    ]
+    return drawn, marks
+
+
+def _path(roc: Sequence[tuple[float, float, float]]) -> str:
+    """The curve in the drawing's units; empty when there is none."""
+    steps = [f"{40 + 280 * alarm:.1f} {280 - 270 * hit:.1f}" for alarm, hit, _ in roc]
+    return f"M{' L'.join(steps)}" if steps else ""
+
+
+def _confusion(evaluation: Evaluation) -> dict[str, Any] | None:
+    """The cells in the drawing's units; None when there is none or it would have too many cells to read."""
+    if not evaluation.confusion or len(evaluation.labels) > 12:
+        return None
+    names = [name if len(name) <= 12 else f"{name[:11]}…" for name in evaluation.labels]
+    left, top = 24 + 7 * max(len(n) for n in names), 28
+    size, tall = max(64, 8 * max(len(n) for n in names)), 44
+    cells = []
+    for i, counts in enumerate(evaluation.confusion):
+        total = sum(counts) or 1
+        for j, count in enumerate(counts):
+            title = f"truth {evaluation.labels[i]}, predicted {evaluation.labels[j]}: {count} of {sum(counts)}"
+            depth = round(0.06 + 0.6 * count / total, 3)
+            cells.append({"x": left + size * j, "y": top + tall * i, "count": count, "depth": depth, "title": title})
+    return {
+        "names": names,
+        "cells": cells,
+        "left": left,
+        "top": top,
+        "size": size,
+        "tall": tall,
+        "width": left + size * len(names),
+        "height": top + tall * len(names) + 4,
+    }
