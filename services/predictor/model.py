@@ -56,6 +56,7 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve has no types
         self.counters = counters
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="model")
         self.open = 0
+        self.ready = True  # whoever makes us has tried the model
         self._seen: set[tuple[str, int]] = set()
 
     def preprocess(self, payload: Question, _headers: object = None) -> Asked:

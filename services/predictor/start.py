@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from serinus import artifact
-from serinus.errors import ArtifactError
+from serinus.errors import ArtifactError, SerinusError
 from services.predictor.inputs import Inputs, inputs, read
 from services.predictor.model import ask
 
@@ -23,7 +23,12 @@ def opened(
     Raises ArtifactError: the directory is not what its manifest says, the model belongs to another loop, or it does
     not answer its own examples as it did when it was made.
     """
-    loaded = artifact.load(directory, trust=trust, code=code)
+    try:
+        loaded = artifact.load(directory, trust=trust, code=code)
+    except SerinusError:
+        raise
+    except Exception as error:  # a user's own types may fail to import in any way
+        raise ArtifactError(f"{directory}: the model cannot be loaded: {type(error).__name__}: {error}") from error
     if loaded.contract.loop != loop:
         raise ArtifactError(f"{directory}: expected a model of loop {loop!r}, got one of {loaded.contract.loop!r}")
     checks = inputs(loaded.contract, accept_unseen, max_rows)
