@@ -129,6 +129,7 @@ class EnvoyRouter:
             self._servers.want(sorted(known))
             raise
         known |= set(sight.hosts) | set(sight.weights)
+        self._left = {v: since for v, since in self._left.items() if v not in desired | sight.weights.keys()}
         self._servers.want(sorted(known))
 
         own = {v: [Endpoint("127.0.0.1", s.port)] for v, s in self._servers.state().items() if s.ready and s.port}
