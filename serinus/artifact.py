@@ -25,6 +25,8 @@ FORMAT = "serinus-model/1"
 # numpy). Each was looked at: none runs code that the file could choose.
 TRUSTED = (
     "numpy.dtype",
+    "serinus.models.encoders.Expand",
+    "serinus.models.encoders.Fold",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
 )
@@ -42,14 +44,22 @@ class Model:
 def save(directory: Path, estimator: object, contract: Contract) -> str:
     """Write the model into the new or empty `directory` and return its digest: the sha256 of the manifest's bytes.
 
-    The same fitted estimator and contract give the same bytes in every process.
+    The same fitted estimator and contract give the same bytes in every process. Raises ArtifactError when the
+    estimator cannot be kept without pickle, or holds types that `contract.trust` does not name: better here than when
+    it should serve.
     """
     import skops.io
+    from skops.io.exceptions import UnsupportedTypeException
 
     directory.mkdir(parents=True, exist_ok=True)
     if present := sorted(path.name for path in directory.iterdir()):
         raise ArtifactError(f"{directory}: expected an empty directory to save a model in, found {', '.join(present)}")
-    files = {MODEL: _canonical(skops.io.dumps(estimator)), CONTRACT: wire.dump(contract)}
+    try:
+        archive = _canonical(skops.io.dumps(estimator))
+    except (UnsupportedTypeException, TypeError) as error:
+        raise ArtifactError(f"{type(estimator).__name__}: cannot be kept as data, without pickle: {error}") from error
+    _allowed(archive, contract.trust, contract.estimator)
+    files = {MODEL: archive, CONTRACT: wire.dump(contract)}
     for name, content in files.items():
         (directory / name).write_bytes(content)
     manifest = wire.dump({"format": FORMAT, "files": {name: _sha256(content) for name, content in files.items()}})
@@ -64,11 +74,11 @@ def verify(directory: Path) -> str:
 
 
 def load(directory: Path, trust: Sequence[str] = (), code: Path | None = None) -> Model:
-    """The model in `directory`, verified before anything of it is read.
+    """The model in `directory`, verified before anything of it is read; every call makes its own.
 
-    trust: the user's own types that the file may hold, taken from the caller's ModelLoop. Not from the contract: who
-    can write a model can write its contract too.
-    code: the folder that these types are imported from.
+    trust: the user's own types that the file may hold, from the caller's ModelLoop (`training.trust`). Not from the
+    contract: who can write a model can write its contract too, so what it says there allows nothing.
+    code: the folder that these types are imported from, where they are not installed.
 
     Raises ArtifactError: a file differs from the manifest, is missing or too many; a type is on no list.
     """
@@ -76,15 +86,27 @@ def load(directory: Path, trust: Sequence[str] = (), code: Path | None = None) -
 
     digest, files = _checked(directory)
     contract = wire.load(Contract, files[CONTRACT])
-    allowed = {*TRUSTED, *trust}
-    if foreign := sorted(set(skops.io.get_untrusted_types(data=files[MODEL])) - allowed):
-        raise ArtifactError(
-            f"{directory / MODEL}: holds types that nobody allowed: {', '.join(foreign)};"
-            " name them in spec.training.trust if they are yours, and do not load it otherwise"
-        )
+    allowed = _allowed(files[MODEL], trust, str(directory / MODEL))
     if trust:
         usercode.reachable(code)
-    return Model(contract, skops.io.loads(files[MODEL], trusted=sorted(allowed)), digest)
+    try:
+        estimator = skops.io.loads(files[MODEL], trusted=allowed)
+    except ImportError as error:
+        raise ArtifactError(f"{directory / MODEL}: a type it holds cannot be imported: {error}") from error
+    return Model(contract, estimator, digest)
+
+
+def _allowed(archive: bytes, trust: Sequence[str], where: str) -> list[str]:
+    """Every type that may be loaded. Raises ArtifactError that names those in `archive` that may not."""
+    import skops.io
+
+    allowed = {*TRUSTED, *trust}
+    if foreign := sorted(set(skops.io.get_untrusted_types(data=archive)) - allowed):
+        raise ArtifactError(
+            f"{where}: holds types that nobody allowed: {', '.join(foreign)};"
+            " if they are yours, name them in spec.training.trust; if not, do not load it"
+        )
+    return sorted(allowed)
 
 
 def _checked(directory: Path) -> tuple[str, dict[str, bytes]]:
@@ -93,7 +115,8 @@ def _checked(directory: Path) -> tuple[str, dict[str, bytes]]:
     found = {path.name for path in directory.iterdir()} if directory.is_dir() else set()
     if found != expected:
         raise ArtifactError(
-            f"{directory}: expected exactly {', '.join(sorted(expected))}; found {', '.join(sorted(found)) or 'nothing'}"
+            f"{directory}: expected exactly {', '.join(sorted(expected))};"
+            f" found {', '.join(sorted(found)) or 'nothing'}"
         )
     manifest = (directory / MANIFEST).read_bytes()
     try:

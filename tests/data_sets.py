@@ -26,7 +26,7 @@ def binary(rows: int = 1200, seed: int = 1, **spec: Any) -> tuple[ModelLoop, pd.
             "fate": np.where(rng.random(rows) < 1 / (1 + np.exp(-logit)), "returned", "kept"),
             "weight": np.where(rng.random(rows) < 0.05, np.nan, weight),
             "price": price,
-            "shop": np.where(rng.random(rows) < 0.03, None, shop.astype(object)),
+            "shop": pd.Series(shop, dtype=object).where(rng.random(rows) >= 0.03, None),
         }
     )
     features = {"numeric": ["weight", "price"], "categorical": ["shop"]}
@@ -79,7 +79,7 @@ def _times(rows: int, rng: np.random.Generator) -> pd.Series[Any]:
     )
 
 
-def _loop(
+def _loop(  # noqa: PLR0917
     name: str, task: str, time: str, label: str, features: dict[str, list[str]], metric: str, spec: dict[str, Any]
 ) -> ModelLoop:
     """A ModelLoop; `spec` replaces whole parts of it: `training={...}`, `source={...}`, `validation={...}`."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from serinus import usercode
-from serinus.errors import DataError, Fatal, SpecError
+from serinus.errors import DataError, SpecError
 from serinus.facts import Bins, Contract, Dataset, Field, Profile
+from serinus.models import classes, user
+from serinus.models.family import Family, Layout
 from serinus.models.inputs import columns
 from serinus.models.scoring import score
 from serinus.spec import ModelLoop
@@ -20,52 +20,52 @@ from serinus.stats import bins
 if TYPE_CHECKING:
     import pandas as pd
 
-EXAMPLES = 5
+EXAMPLES = 5  # rows that warm a predictor up and show that it answers as its model did when it was made
 
 
 def split(spec: ModelLoop, frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(training rows, holdout rows) by time: the holdout is what is newer than the newest row less `data.holdout`.
 
-    Rows without a label neither teach nor judge and are in neither.
+    Rows without a label neither teach nor judge: they are in neither.
     """
     data = spec.spec.data
     border = frame[data.time].max() - data.holdout
     labelled = frame[frame[data.label].notna()]
     newer = labelled[data.time] > border
-    return labelled[~newer], labelled[newer]
+    return labelled[~newer].reset_index(drop=True), labelled[newer].reset_index(drop=True)
 
 
 def fit(spec: ModelLoop, frame: pd.DataFrame, dataset: Dataset, code: Path | None) -> tuple[object, Contract]:
-    """Train on the window less its holdout.
+    """Train on the window less its holdout; (fitted estimator, its contract).
 
     frame: as `sources.open_snapshot` gives it. code: the folder of the user's own function.
-    Raises SpecError (an estimator or parameter that does not fit), DataError (rows that cannot be learned from).
+    Raises SpecError (an estimator or parameter that does not fit the task), DataError (rows that cannot be learned
+    from), Fatal (a user's function that fails, or returns something else than a fitted estimator).
     """
-    from serinus.models import TABLE
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    training = spec.spec.training
     train, holdout = split(spec, frame)
     for part, name in ((train, "training part"), (holdout, "holdout")):
         if part.empty:
-            raise DataError(f"{name}: expected labelled rows of {dataset.source}, found none; see data.holdout")
+            raise DataError(
+                f"{name} of {dataset.source}: expected rows with a {spec.spec.data.label}, got none"
+                f" of {len(frame)} in the window; see data.history and data.holdout"
+            )
     contract = _draft(spec, train, dataset)
-    y = train[spec.spec.data.label]
-    if training.python is not None:
-        estimator: Any = _own(training.python, contract, train, y, code)
-    else:
-        family = TABLE[str(training.estimator)]
-        estimator = _builtin(family, contract, train, y)
-    contract = _classes(spec, contract, estimator)
-    rng = np.random.default_rng(training.seed)
-    chosen = train.iloc[np.sort(rng.choice(len(train), size=min(EXAMPLES, len(train)), replace=False))]
-    examples = tuple({f.name: _plain(row[f.name]) for f in contract.fields} for row in chosen.to_dict(orient="records"))
-    contract = replace(
-        contract,
-        examples=examples,
-        expected=tuple(float(s) for s in score(contract, estimator, chosen)),
-        profile=replace(contract.profile, score=bins.numeric("score", score(contract, estimator, holdout))),
-    )
-    return estimator, contract
+    target = train[contract.label]
+    if contract.task != "regression":
+        classes.check(contract, target.tolist())
+    # The number of BLAS threads shows in the last bits of a solver's sums; that of OpenMP's does not in the trees.
+    with threadpool_limits(limits=1, user_api="blas"):
+        if spec.spec.training.python is not None:
+            estimator = user.fit(contract, columns(contract, train).values, target, code)
+        else:
+            estimator = _builtin(spec, contract, train, target)
+    if contract.task != "regression":
+        found = classes.of(contract, estimator, target.tolist())
+        positive = classes.positive(spec, found) if contract.task == "binary-classification" else None
+        contract = replace(contract, classes=found, positive=positive)
+    return estimator, _completed(contract, estimator, train, holdout)
 
 
 def _draft(spec: ModelLoop, train: pd.DataFrame, dataset: Dataset) -> Contract:
@@ -74,7 +74,7 @@ def _draft(spec: ModelLoop, train: pd.DataFrame, dataset: Dataset) -> Contract:
     fields = [Field(n, "numeric", bool(train[n].isna().any())) for n in data.features.numeric]
     fields += [Field(n, "categorical", bool(train[n].isna().any())) for n in data.features.categorical]
     features = [bins.numeric(n, train[n].to_numpy(dtype=np.float64)) for n in data.features.numeric]
-    features += [bins.categorical(n, train[n].tolist()) for n in data.features.categorical]
+    features += [bins.categorical(n, _texts(train[n])) for n in data.features.categorical]
     return Contract(
         loop=spec.name,
         task=spec.spec.task,
@@ -93,58 +93,63 @@ def _draft(spec: ModelLoop, train: pd.DataFrame, dataset: Dataset) -> Contract:
     )
 
 
-def _builtin(family: Any, contract: Contract, train: pd.DataFrame, y: pd.Series[Any]) -> Any:
-    from threadpoolctl import threadpool_limits
-
-    from serinus.models.family import Layout
-
-    if contract.task not in family.tasks:
-        raise SpecError([f"spec.training.estimator: {contract.estimator} does not do {contract.task}"])
+def _builtin(spec: ModelLoop, contract: Contract, train: pd.DataFrame, target: pd.Series[Any]) -> Any:
+    family = _family(spec)
     layout = Layout(
         categorical=tuple(len(b.categories) for b in contract.profile.features if b.kind == "categorical"),
-        numeric=sum(f.kind == "numeric" for f in contract.fields),
+        numeric=sum(field.kind == "numeric" for field in contract.fields),
     )
-    estimator = family.build(contract.task, layout, contract.params, contract.seed)
-    target = y.to_numpy(dtype=np.float64) if contract.task == "regression" else y.to_numpy(dtype=str)
-    with threadpool_limits(limits=1, user_api="blas"):
-        estimator.fit(columns(contract, train).values, target)
+    estimator = family.build(spec.spec.task, layout, contract.params, contract.seed)
+    y = target.to_numpy(dtype=np.float64) if contract.task == "regression" else target.to_numpy(dtype=str)
+    try:
+        estimator.fit(columns(contract, train).values, y)
+    except (ValueError, TypeError) as error:  # how scikit-learn says that a parameter or the rows are wrong
+        raise SpecError([f"spec.training: {contract.estimator} cannot be fitted: {error}"]) from error
     return family.settle(estimator)
 
 
-def _own(reference: str, contract: Contract, train: pd.DataFrame, y: pd.Series[Any], code: Path | None) -> Any:
-    function = usercode.resolve(reference, code)
-    np.random.seed(contract.seed)  # noqa: NPY002
-    return function(columns(contract, train).values, y.reset_index(drop=True), dict(contract.params))
+def _family(spec: ModelLoop) -> Family:
+    from serinus.models import TABLE
+
+    name, task = str(spec.spec.training.estimator), spec.spec.task
+    family = TABLE[name]
+    if task not in family.tasks:
+        fitting = ", ".join(n for n, f in TABLE.items() if task in f.tasks)
+        raise SpecError(
+            [f"spec.training.estimator: {name} gives probabilities of classes, not a {task}; use {fitting} or python"]
+        )
+    return family
 
 
-def _classes(spec: ModelLoop, contract: Contract, estimator: Any) -> Contract:
-    """The contract with the label's classes in the estimator's order, and which of them is the positive one."""
-    if contract.task == "regression":
-        return contract
-    classes = tuple(str(c) for c in estimator.classes_)
-    if contract.task == "multiclass-classification":
-        return replace(contract, classes=classes)
-    return replace(contract, classes=classes, positive=_positive(spec, classes))
+def _completed(contract: Contract, estimator: Any, train: pd.DataFrame, holdout: pd.DataFrame) -> Contract:
+    """With examples and their scores, and the distribution of the scores on the holdout."""
+    rng = np.random.default_rng(contract.seed)
+    chosen = train.iloc[np.sort(rng.choice(len(train), size=min(EXAMPLES, len(train)), replace=False))]
+    examples = tuple(
+        {
+            field.name: _number(row[field.name]) if field.kind == "numeric" else _text(row[field.name])
+            for field in contract.fields
+        }
+        for row in chosen.to_dict(orient="records")
+    )
+    judged = score(contract, estimator, holdout)
+    if not np.isfinite(judged).all():
+        raise DataError(f"{contract.estimator}: expected a finite score for every row of the holdout, got NaN or inf")
+    return replace(
+        contract,
+        examples=examples,
+        expected=tuple(float(s) for s in score(contract, estimator, chosen)),
+        profile=replace(contract.profile, score=bins.numeric("score", judged)),
+    )
 
 
-def _positive(spec: ModelLoop, classes: Sequence[str]) -> str:
-    wanted = spec.spec.data.positive
-    if wanted is None:
-        return max(classes, key=_order)
-    found = next((c for c in classes if c == str(wanted) or c.casefold() == str(wanted).casefold()), None)
-    if found is None:
-        raise Fatal(f"spec.data.positive: expected one of {', '.join(classes)}, got {wanted}")
-    return found
+def _texts(values: pd.Series[Any]) -> list[str | None]:
+    return [_text(value) for value in values.tolist()]
 
 
-def _order(text: str) -> tuple[float, str]:
-    try:
-        return float(text), text
-    except ValueError:
-        return float("inf"), text
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
-def _plain(value: object) -> float | str | None:
-    if value is None or value != value:
-        return None
-    return float(value) if isinstance(value, (int, float)) else str(value)
+def _number(value: Any) -> float | None:
+    return None if np.isnan(value) else float(value)

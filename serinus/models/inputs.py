@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from serinus.facts import Contract
+from serinus.models.once import once
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Floats = npt.NDArray[np.float64]
+NAN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -32,57 +33,64 @@ class Inputs:
     values: Floats | pd.DataFrame
 
 
-def frame(contract: Contract, rows: Sequence[Mapping[str, object]]) -> Inputs:
-    """`rows` as callers send them: a value or None for every field of the contract."""
-    return _inputs(contract, {field.name: [row[field.name] for row in rows] for field in contract.fields}, len(rows))
+@dataclass(frozen=True)
+class _Plan:
+    """How a contract's rows become a matrix."""
+
+    codes: tuple[tuple[str, Mapping[str, float]], ...]  # categorical field -> category -> position
+    numbers: tuple[str, ...]
+
+
+def own(contract: Contract) -> bool:
+    """Whether the estimator comes from a user's function and takes a DataFrame."""
+    return ":" in contract.estimator
+
+
+def frame(contract: Contract, rows: Sequence[Mapping[str, Any]]) -> Inputs:
+    """`rows` as callers send them: for every field of the contract a number, text, or None.
+
+    They are taken as valid; a category that training never saw counts as missing.
+    """
+    if own(contract):
+        import pandas as pd
+
+        return columns(
+            contract,
+            pd.DataFrame({f.name: pd.Series([r[f.name] for r in rows], dtype=object) for f in contract.fields}),
+        )
+    plan = _plan(contract)
+    matrix = [
+        [known.get(row[name], NAN) for name, known in plan.codes]
+        + [NAN if row[name] is None else row[name] for name in plan.numbers]
+        for row in rows
+    ]
+    return Inputs(np.array(matrix, dtype=np.float64).reshape(len(rows), len(contract.fields)))
 
 
 def columns(contract: Contract, data: pd.DataFrame) -> Inputs:
-    """The features of a dataset's rows; its other columns are left out."""
-    return _inputs(contract, {field.name: data[field.name] for field in contract.fields}, len(data))
+    """The features of a dataset's rows (as `sources.open_snapshot` gives them); its other columns are left out."""
+    import pandas as pd
+
+    if own(contract):
+        kinds = {field.name: "float64" if field.kind == "numeric" else "object" for field in contract.fields}
+        made = data[list(kinds)].astype(kinds).reset_index(drop=True)
+        texts = [name for name, kind in kinds.items() if kind == "object"]
+        return Inputs(made.assign(**{name: made[name].where(made[name].notna(), None) for name in texts}))
+    plan = _plan(contract)
+    coded = [data[name].map(known).to_numpy(dtype=np.float64) for name, known in plan.codes]
+    numbers = [pd.to_numeric(data[name]).to_numpy(dtype=np.float64) for name in plan.numbers]
+    return Inputs(np.column_stack([*coded, *numbers]))
 
 
-def _inputs(contract: Contract, values: Mapping[str, Iterable[object]], rows: int) -> Inputs:
-    if ":" in contract.estimator:
-        import pandas as pd
-
-        return Inputs(
-            pd.DataFrame(
-                {
-                    field.name: pd.Series(_numbers(values[field.name], rows))
-                    if field.kind == "numeric"
-                    else pd.Series(_texts(values[field.name]), dtype=object)
-                    for field in contract.fields
-                }
-            )
-        )
-    codes = _codes(contract)
-    matrix = np.empty((rows, len(contract.fields)), dtype=np.float64)
-    at = 0
-    for name, known in codes:
-        matrix[:, at] = [known.get(value, np.nan) for value in values[name]]  # type: ignore[arg-type]
-        at += 1
-    for field in contract.fields:
-        if field.kind == "numeric":
-            matrix[:, at] = _numbers(values[field.name], rows)
-            at += 1
-    return Inputs(matrix)
+def _planned(contract: Contract) -> _Plan:
+    return _Plan(
+        codes=tuple(
+            (bins.name, {category: float(i) for i, category in enumerate(bins.categories)})
+            for bins in contract.profile.features
+            if bins.kind == "categorical"
+        ),
+        numbers=tuple(field.name for field in contract.fields if field.kind == "numeric"),
+    )
 
 
-@lru_cache(maxsize=32)
-def _table(categories: tuple[tuple[str, tuple[str, ...]], ...]) -> tuple[tuple[str, dict[str, float]], ...]:
-    return tuple((name, {c: float(i) for i, c in enumerate(known)}) for name, known in categories)
-
-
-def _codes(contract: Contract) -> tuple[tuple[str, dict[str, float]], ...]:
-    """For each categorical field, in order, what its categories are in the matrix."""
-    return _table(tuple((b.name, b.categories) for b in contract.profile.features if b.kind == "categorical"))
-
-
-def _numbers(values: Iterable[object], rows: int) -> Floats:
-    """As float64; None becomes NaN."""
-    return np.fromiter((np.nan if v is None else v for v in values), dtype=np.float64, count=rows)  # type: ignore[misc]
-
-
-def _texts(values: Iterable[object]) -> list[str | None]:
-    return [None if value is None else str(value) for value in values]
+_plan = once(_planned)

@@ -1,44 +1,44 @@
-"""logistic-regression: imputed, scaled numbers and one-hot categories in front of scikit-learn's logistic regression."""
+"""logistic-regression: one-hot categories and scaled numbers in front of scikit-learn's logistic regression."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from serinus.models.family import Family, Layout, made
+import numpy as np
+
+from serinus.models.family import CLASSIFICATION, Family, Floats, Layout, made
 from serinus.spec import Task
 
 
 def build(task: Task, layout: Layout, params: Mapping[str, object], seed: int) -> Any:  # noqa: ARG001
-    """An unfitted Pipeline of encoder and LogisticRegression."""
-    from sklearn.compose import ColumnTransformer
-    from sklearn.impute import SimpleImputer
+    """An unfitted Pipeline of Expand and LogisticRegression."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import Pipeline, make_pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+    from sklearn.pipeline import Pipeline
 
-    last = made(
-        LogisticRegression,
-        "logistic-regression",
-        {"max_iter": 1000, **params},
-        fixed={"random_state": seed},
-        reserved={
-            "random_state": "the seed is spec.training.seed",
-            "warm_start": "every model is trained from the start",
-        },
-    )
-    count = len(layout.categorical)
-    first = ColumnTransformer(
-        [
-            ("categorical", OneHotEncoder(handle_unknown="ignore", sparse_output=False), list(range(count))),
-            (
-                "numeric",
-                make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()),
-                list(range(count, count + layout.numeric)),
-            ),
-        ]
-    )
-    return Pipeline([("encode", first), ("classify", last)])
+    from serinus.models.encoders import Expand
+
+    # scikit-learn's default of 100 iterations often ends before the solver has converged on one-hot columns
+    last = made(LogisticRegression, "logistic-regression", {"max_iter": 1000, **params}, fixed={"random_state": seed})
+    return Pipeline([("expand", Expand(list(layout.categorical))), ("classify", last)])
 
 
-FAMILY = Family(tasks=("binary-classification", "multiclass-classification"), build=build)
+def quick(estimator: Any) -> Callable[[Floats], Floats]:
+    """The same formulas without scikit-learn's checks of a matrix that we made ourselves: 45 µs instead of 170."""
+    from scipy.special import expit, softmax
+
+    expand, last = estimator[0], estimator[-1]
+    slopes, intercept = last.coef_.T, last.intercept_
+
+    def answers(x: Floats) -> Floats:
+        raw = expand.transform(x) @ slopes + intercept
+        if raw.shape[1] > 1:
+            several: Floats = softmax(raw, axis=1)
+            return several
+        positive = expit(raw[:, 0])
+        return np.stack([1 - positive, positive], axis=1)
+
+    return answers
+
+
+FAMILY = Family(tasks=CLASSIFICATION, build=build, quick=quick)

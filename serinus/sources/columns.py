@@ -1,4 +1,9 @@
-"""The columns that a loop needs, and the one type that each is brought to."""
+"""The columns that a loop needs, and the one type that each is brought to, whatever the source calls it.
+
+time: datetime64[us, UTC]; a time without a zone is UTC; text is ISO 8601.
+numeric features and a regression's label: float64, NaN for null, never infinite.
+categorical features, slices and a classification's label: text, None for null; 7 and 7.0 are "7", true is "True".
+"""
 
 from __future__ import annotations
 
@@ -29,61 +34,83 @@ class Columns:
 
     @staticmethod
     def of(spec: ModelLoop) -> Columns:
-        """What `spec` needs: label, features, and the slices that are none of these."""
+        """What `spec` needs. Raises DataError when the time column is also the label or a feature."""
         data = spec.spec.data
         numbers, texts = list(data.features.numeric), list(data.features.categorical)
         (numbers if spec.spec.task == "regression" else texts).insert(0, data.label)
+        if data.time in (*numbers, *texts):
+            raise DataError(
+                f"data.time: {data.time} orders the rows and cannot be the label or a feature as well;"
+                " give the part of it that the model should see a column of its own"
+            )
         texts += [s for s in spec.spec.validation.slices if s not in (*numbers, *texts, data.time)]
         return Columns(data.time, tuple(numbers), tuple(dict.fromkeys(texts)))
 
 
-def typed(frame: pd.DataFrame, columns: Columns, source: str) -> pd.DataFrame:
-    """The needed columns of `frame` in their one type each. Raises DataError that names column and value."""
-    import pandas as pd
-
-    missing = [c for c in columns.all if c not in frame.columns]
-    if missing:
+def present(names: list[str], columns: Columns, where: str) -> None:
+    """Raises DataError unless all needed columns are among `names`."""
+    if missing := [c for c in columns.all if c not in names]:
         raise DataError(
-            f"{source}: expected columns {', '.join(columns.all)}; missing {', '.join(missing)};"
-            f" found {', '.join(map(str, frame.columns))}"
+            f"{where}: expected columns {', '.join(columns.all)}; missing {', '.join(missing)};"
+            f" found {', '.join(names) or 'none'}"
         )
-    made: dict[str, Any] = {columns.time: _times(frame[columns.time], source)}
-    made |= {c: _numbers(frame[c], source) for c in columns.numbers}
-    made |= {c: _texts(frame[c]) for c in columns.texts}
-    return pd.DataFrame(made)
 
 
-def _times(values: pd.Series[Any], source: str) -> pd.Series[Any]:
+def typed(frame: pd.DataFrame, columns: Columns, where: str) -> pd.DataFrame:
+    """The needed columns of `frame` in their types. Raises DataError that names place, column and value."""
     import pandas as pd
 
+    present([str(c) for c in frame.columns], columns, where)
+    made: dict[str, Any] = {columns.time: _times(frame[columns.time], where)}
+    made |= {c: _numbers(frame[c], where) for c in columns.numbers}
+    made |= {c: _texts(frame[c], where) for c in columns.texts}
+    return pd.DataFrame(made).reset_index(drop=True)
+
+
+def _times(values: pd.Series[Any], where: str) -> pd.Series[Any]:
+    import pandas as pd
+
+    place = f"{where}: column {values.name}"
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        raise DataError(f"{place}: expected timestamps or ISO 8601 text, got numbers ({values.dtype})")
     try:
-        times = pd.to_datetime(values, utc=True).astype("datetime64[us, UTC]")
+        text = values.dtype == object or pd.api.types.is_string_dtype(values.dtype)
+        times = pd.to_datetime(values, utc=True, format="ISO8601" if text else None).astype("datetime64[us, UTC]")
     except (ValueError, TypeError, OverflowError) as error:
-        raise DataError(f"{source}: column {values.name}: expected times, got {error}") from error
+        raise DataError(f"{place}: expected timestamps or ISO 8601 text: {error}") from error
+    if count := int(times.isna().sum()):
+        raise DataError(f"{place}: expected a time in every row, got {count} of {len(times)} without one")
     return times
 
 
-def _numbers(values: pd.Series[Any], source: str) -> pd.Series[Any]:
+def _numbers(values: pd.Series[Any], where: str) -> pd.Series[Any]:
     import pandas as pd
 
+    place = f"{where}: column {values.name}"
+    if pd.api.types.is_datetime64_any_dtype(values.dtype) or pd.api.types.is_timedelta64_dtype(values.dtype):
+        raise DataError(f"{place}: expected numbers, got {values.dtype}")
     try:
-        return pd.to_numeric(values).astype("float64")
+        numbers = pd.to_numeric(values).astype("float64")
     except (ValueError, TypeError) as error:
-        raise DataError(f"{source}: column {values.name}: expected numbers, got {error}") from error
+        raise DataError(f"{place}: expected numbers: {error}") from error
+    if count := int(np.isinf(numbers.to_numpy()).sum()):
+        raise DataError(f"{place}: expected finite numbers, got {count} infinite of {len(numbers)}")
+    return numbers
 
 
-def _texts(values: pd.Series[Any]) -> pd.Series[Any]:
+def _texts(values: pd.Series[Any], where: str) -> pd.Series[Any]:
+    """Each distinct value is written once: a column of categories has few of them."""
     import pandas as pd
 
-    return pd.Series([_text(v) for v in values.tolist()], index=values.index, dtype=object)
+    codes, distinct = pd.factorize(values)
+    texts = np.array([*(_text(v, f"{where}: column {values.name}") for v in distinct), None], dtype=object)
+    return pd.Series(texts[codes], index=values.index, dtype=object)
 
 
-def _text(value: object) -> str | None:
-    """As a category is written: integers without a point, whatever type the nulls beside them made of the column."""
-    import pandas as pd
-
-    if value is None or value is pd.NA or value is pd.NaT:
-        return None
-    if isinstance(value, float):
-        return None if np.isnan(value) else str(int(value)) if value.is_integer() else str(value)
+def _text(value: Any, place: str) -> str:
+    if isinstance(value, (bytes, list, dict, np.ndarray)):
+        raise DataError(f"{place}: expected text, numbers or booleans, got {type(value).__name__}: {value!r:.40}")
+    # nulls make a column of integers one of floats; the category stays what it was
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
     return str(value)

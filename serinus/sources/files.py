@@ -1,64 +1,153 @@
-"""Rows in Parquet or CSV files: one file, a folder or a glob, on this machine or behind any fsspec URI."""
+"""Rows in Parquet or CSV files: one file, a folder or a glob, on this machine or behind any fsspec URI.
+
+Readers see whole files only. A writer writes under a name that starts with `.` or `_` or ends in `.tmp`, all of which
+are passed over, and renames when it is done; a rename within a folder (or a single PUT in an object store) is atomic.
+So a run and a writer never disturb each other.
+"""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serinus.errors import DataError
+from serinus.errors import DataError, Unavailable
 from serinus.facts import Window
-from serinus.sources.columns import Columns
-from serinus.spec import ModelLoop
+from serinus.sources.columns import Columns, present, typed
+from serinus.spec import Source
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".csv.gz": "csv"}
+NO_NUMBER = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]  # in a CSV's numbers and times
 
 
-def read(spec: ModelLoop, columns: Columns, window: Window, folder: Path | None) -> pd.DataFrame:  # noqa: ARG001
+def read(source: Source, columns: Columns, window: Window, folder: Path | None) -> pd.DataFrame:
     """The needed columns of every file, in the order of their names.
 
-    Whole files only: a writer writes under another name (`.` or `_` first, or `.tmp` last) and renames when it is
-    done; such names are passed over.
+    Parquet files whose statistics say that they end before the newest one's window are left unread. A column of a
+    CSV file that becomes text is read as it is written ("007" stays "007", "NA" is no null), an empty field is null.
     """
-    import fsspec
     import pandas as pd
 
-    wanted = spec.spec.data.source.files
-    assert wanted is not None  # noqa: S101
-    fs, path = fsspec.core.url_to_fs(_located(wanted.uri, folder))
-    names = _names(fs, path)
+    assert source.files is not None  # noqa: S101 - read() came here because it is set
+    uri, form = source.files.uri, source.files.format
+    fs, path = _opened(uri, folder)
+    with _told(f"files {uri}"):
+        names = _names(fs, path)
     if not names:
-        raise DataError(f"files {wanted.uri}: expected a file, a folder of Parquet or CSV files or a glob, found none")
-    frames = [_one(fs, name, wanted.format, columns) for name in names]
+        raise DataError(
+            f"files {uri}: expected a file, a folder of Parquet or CSV files, or a glob that matches some; found none"
+        )
+    kinds = {name: _kind(name, form) for name in names}
+    ends = {name: _end(fs, name, columns) for name, kind in kinds.items() if kind == "parquet"}
+    newest = max((end for end in ends.values() if end is not None), default=None)
+    length = window.end - window.start
+    frames = []
+    for name, kind in kinds.items():
+        end = ends.get(name)
+        if end is not None and newest is not None and end < newest - length:
+            continue
+        frames.append(_csv(fs, name, columns) if kind == "csv" else _parquet(fs, name, columns))
     return pd.concat(frames, ignore_index=True)
 
 
-def _located(uri: str, folder: Path | None) -> str:
-    if "://" in uri or Path(uri).is_absolute() or folder is None:
-        return uri
-    return os.path.join(folder.resolve(), uri)  # noqa: PTH118
+def _opened(uri: str, folder: Path | None) -> tuple[Any, str]:
+    """The file system and the path in it; a relative path starts at `folder`."""
+    import fsspec
+
+    if "://" not in uri and "::" not in uri and folder is not None:
+        uri = str(folder.resolve() / uri)
+    try:
+        fs, path = fsspec.core.url_to_fs(uri)
+    except (ValueError, ImportError) as error:  # an unknown scheme, or one whose package is not installed
+        raise DataError(f"files {uri}: cannot be reached: {error}") from error
+    return fs, path
 
 
 def _names(fs: Any, path: str) -> list[str]:
-    if any(c in path for c in "*?["):
-        found = fs.glob(path)
-    elif fs.isdir(path):
-        found = fs.find(path)
-    else:
-        found = [path] if fs.exists(path) else []
-    return sorted(n for n in found if not n.rsplit("/", 1)[-1].startswith((".", "_")) and not n.endswith(".tmp"))
+    """The files that `path` means, sorted by name."""
+    pattern = any(c in path for c in "*?[")
+    if not pattern and fs.isfile(path):
+        return [path]
+    found = fs.glob(path) if pattern else fs.find(path) if fs.exists(path) else []
+    base = path.rstrip("/").rpartition("/")[0] if pattern else path.rstrip("/")
+    return sorted(name for name in found if _whole(name.removeprefix(base)) and (not pattern or fs.isfile(name)))
 
 
-def _one(fs: Any, name: str, form: str, columns: Columns) -> pd.DataFrame:
+def _whole(below: str) -> bool:
+    """Whether the file is one that a writer has finished; a hidden folder hides what is in it."""
+    return not below.endswith(".tmp") and not any(part.startswith((".", "_")) for part in below.split("/"))
+
+
+def _kind(name: str, form: str) -> str:
+    kind = form if form != "auto" else next((k for ending, k in ENDINGS.items() if name.endswith(ending)), None)
+    if kind is None:
+        raise DataError(
+            f"file {name}: expected a name that ends in {', '.join(ENDINGS)};"
+            " rename it, move it away, or set data.source.files.format"
+        )
+    return kind
+
+
+def _end(fs: Any, name: str, columns: Columns) -> datetime | None:
+    """The newest time in a Parquet file as its footer has it, or None where it has none."""
+    import pyarrow.parquet as pq
+
+    with _told(f"file {name}"), fs.open(name, "rb") as file:
+        about = pq.ParquetFile(file)
+        names = about.schema_arrow.names
+        present(names, columns, f"file {name}")
+        place = [about.schema.column(i).path for i in range(len(about.schema))].index(columns.time)
+        parts = [about.metadata.row_group(i).column(place) for i in range(about.metadata.num_row_groups)]
+    tops = [part.statistics.max if part.is_stats_set and part.statistics.has_min_max else None for part in parts]
+    times = [top for top in tops if isinstance(top, datetime)]
+    if not times or len(times) < len(tops):
+        return None
+    return max(time if time.tzinfo else time.replace(tzinfo=UTC) for time in times)
+
+
+def _parquet(fs: Any, name: str, columns: Columns) -> pd.DataFrame:
+    import pyarrow.parquet as pq
+
+    with _told(f"file {name}"), fs.open(name, "rb") as file:
+        table = pq.ParquetFile(file).read(columns=list(columns.all))
+    return typed(table.to_pandas(ignore_metadata=True), columns, f"file {name}")
+
+
+def _csv(fs: Any, name: str, columns: Columns) -> pd.DataFrame:
     import pandas as pd
 
-    kind = form if form != "auto" else next((k for e, k in ENDINGS.items() if name.endswith(e)), None)
-    if kind is None:
-        raise DataError(f"{name}: expected a name that ends in {', '.join(ENDINGS)}; or set data.source.files.format")
-    with fs.open(name, "rb") as file:
-        if kind == "csv":
-            return pd.read_csv(file, usecols=list(columns.all), dtype=dict.fromkeys(columns.texts, str))
-        return pd.read_parquet(file, columns=list(columns.all))
+    nulls = {c: [""] if c in columns.texts else NO_NUMBER for c in columns.all}
+    with _told(f"file {name}"), fs.open(name, "rb", compression="infer") as file:
+        header = [str(c) for c in pd.read_csv(file, nrows=0).columns]
+        present(header, columns, f"file {name}")
+        file.seek(0)
+        frame = pd.read_csv(
+            file,
+            usecols=list(columns.all),
+            dtype=dict.fromkeys((columns.time, *columns.texts), str),
+            na_values=nulls,
+            keep_default_na=False,
+        )
+    return typed(frame, columns, f"file {name}")
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    """What the readers raise, as ours, with the file's name."""
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowInvalid, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{where}: expected a whole Parquet or CSV file: {error};"
+            " if it is still being written, write it under a name that ends in .tmp and rename it"
+        ) from error
+    except OSError as error:
+        raise Unavailable(f"{where}: could not be read: {error}") from error

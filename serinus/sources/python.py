@@ -6,22 +6,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serinus import usercode
-from serinus.errors import DataError
+from serinus.errors import DataError, SerinusError
 from serinus.facts import Window
-from serinus.sources.columns import Columns
-from serinus.spec import ModelLoop
+from serinus.sources.columns import Columns, typed
+from serinus.spec import Source
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def read(spec: ModelLoop, columns: Columns, window: Window, folder: Path | None) -> pd.DataFrame:  # noqa: ARG001
-    """What the function gives for the window."""
+def read(source: Source, columns: Columns, window: Window, folder: Path | None) -> pd.DataFrame:
+    """What the function gives for the window. Raises DataError when it fails or gives no DataFrame."""
     import pandas as pd
 
-    reference = spec.spec.data.source.python
-    assert reference is not None  # noqa: S101
-    frame = usercode.resolve(reference, folder)(window)
+    where = f"python {source.python}"
+    function = usercode.resolve(str(source.python), folder)
+    try:
+        frame = function(window)
+    except SerinusError:  # it may say itself what is wrong, and whether to look again
+        raise
+    except Exception as error:  # a user's function may fail in any way; the traceback stays with the cause
+        raise DataError(f"{where}: failed for {window}: {type(error).__name__}: {error}") from error
     if not isinstance(frame, pd.DataFrame):
-        raise DataError(f"python {reference}: expected a pandas DataFrame, got {type(frame).__name__}")
-    return frame
+        raise DataError(f"{where}: expected a pandas DataFrame, got {type(frame).__name__}")
+    return typed(frame, columns, where)

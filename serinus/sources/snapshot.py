@@ -1,15 +1,15 @@
-"""A dataset that has a version: rows as a Parquet file that is named by what it holds.
+"""A dataset that has a version: rows in a Parquet file, named by what they are.
 
 The version is the sha256 of the canonical content, not of the Parquet bytes, which change with the library. Canonical
 content (format `serinus-dataset/1`):
 
 1. columns in the order of their names; types `timestamp[us, tz=UTC]`, `double` or `string`;
-2. rows sorted by the time column, then by the others in the order of their names: ascending, nulls first, text by
-   its UTF-8 bytes; equal rows are kept as often as they occur;
-3. one line of JSON `{"columns": [[name, type], ...], "format": ..., "rows": n, "time": name}` and a newline;
-4. then each column. timestamp: int64 microseconds since 1970 UTC. double: IEEE 754, every null and NaN as the quiet
-   NaN 0x7ff8000000000000 and -0.0 as 0.0. string: int32 length in bytes of each (-1 is null), then all bytes. Numbers
-   are little-endian.
+2. rows sorted by the time column, then by the others in the order of their names: ascending, text by its UTF-8 bytes,
+   nulls last; equal rows are kept as often as they occur;
+3. one line of JSON, keys sorted: `{"columns": [[name, type], ...], "format": ..., "rows": n, "time": name}`, newline;
+4. then each column. timestamp: int64 microseconds since 1970 UTC. double: IEEE 754, every null and NaN as
+   0x7ff8000000000000, -0.0 as 0.0. string: int32 length in bytes of each (-1 is null), then all bytes. Numbers are
+   little-endian.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from serinus import wire
-from serinus.errors import DataError
+from serinus.errors import DataError, Fatal
 from serinus.facts import Dataset, Window
 
 if TYPE_CHECKING:
@@ -34,18 +34,20 @@ DATA, ABOUT = "data.parquet", "dataset.json"
 
 
 def snapshot(frame: pd.DataFrame, source: str, time: str, directory: Path) -> Dataset:
-    """Write `frame` (as `sources.read` gives it) to `directory` in canonical form, and say what it is.
+    """Write `frame` (as `sources.read` gives it) to `directory` in canonical order, and say what it is.
 
-    source: where the rows came from, for a person. time: the time column, which has no null.
+    source: where the rows came from, for a person; it is no part of the version. time: the column that orders them.
+    Raises DataError when there are no rows.
     """
     import pyarrow.parquet as pq
 
+    if frame.empty:
+        raise DataError(f"{source}: expected rows to keep, got none")
     table = _canonical(frame, time)
-    times = table[time].to_pylist()
     dataset = Dataset(
         version=_version(table, time),
         source=source,
-        window=Window(times[0], times[-1]),
+        window=Window(table[time][0].as_py(), table[time][-1].as_py()),
         rows=table.num_rows,
         schema={field.name: str(field.type) for field in table.schema},
     )
@@ -56,11 +58,25 @@ def snapshot(frame: pd.DataFrame, source: str, time: str, directory: Path) -> Da
 
 
 def open_snapshot(directory: Path) -> tuple[pd.DataFrame, Dataset]:
-    """The rows and what they are. Raises DataError when they are not those that the version names."""
+    """The rows (float64 with NaN, text with None, times in UTC) and what they are.
+
+    Raises DataError when the files are not whole, or the rows are not those that the version names.
+    """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    dataset = wire.load(Dataset, (directory / ABOUT).read_bytes())
-    table = pq.read_table(directory / DATA)
+    try:
+        dataset = wire.load(Dataset, (directory / ABOUT).read_bytes())
+        table = pq.ParquetFile(directory / DATA).read()
+    except (OSError, pa.ArrowInvalid, Fatal) as error:
+        raise DataError(f"{directory}: expected a snapshot ({DATA} and {ABOUT}): {error}; run ingest again") from error
+    time = next((field.name for field in table.schema if pa.types.is_timestamp(field.type)), "")
+    version = _version(table, time)
+    if version != dataset.version:
+        raise DataError(
+            f"{directory / DATA}: expected the rows of version {dataset.version}, got those of {version};"
+            " the file was changed after it was made: run ingest again"
+        )
     return table.to_pandas(), dataset
 
 
@@ -72,39 +88,32 @@ def _canonical(frame: pd.DataFrame, time: str) -> pa.Table:
     for name in sorted(frame.columns):
         column = frame[name]
         if pd.api.types.is_datetime64_any_dtype(column.dtype):
-            arrays[name] = pa.array(column.dt.tz_convert("UTC"), pa.timestamp("us", "UTC"))
+            arrays[name] = pa.array(column.dt.tz_convert("UTC").astype("datetime64[us, UTC]"))
         elif pd.api.types.is_numeric_dtype(column.dtype):
             values = column.to_numpy(dtype=np.float64, na_value=np.nan) + 0.0  # -0.0 + 0.0 is 0.0
             arrays[name] = pa.array(values, pa.float64(), from_pandas=True)
         else:
             arrays[name] = pa.array(column, pa.string(), from_pandas=True)
     table = pa.table(arrays)
-    keys = [time, *(n for n in table.column_names if n != time)]
+    keys = [time, *(name for name in table.column_names if name != time)]
     return table.sort_by([(key, "ascending") for key in keys])
 
 
 def _version(table: pa.Table, time: str) -> str:
-    import pyarrow.types as kinds
+    import pyarrow as pa
 
     digest = hashlib.sha256()
-    head = {
-        "format": FORMAT,
-        "time": time,
-        "rows": table.num_rows,
-        "columns": [[f.name, str(f.type)] for f in table.schema],
-    }
+    columns = [[field.name, str(field.type)] for field in table.schema]
+    head = {"columns": columns, "format": FORMAT, "rows": table.num_rows, "time": time}
     digest.update(json.dumps(head, sort_keys=True).encode() + b"\n")
     for field in table.schema:
         column = table[field.name]
-        if kinds.is_timestamp(field.type):
-            digest.update(column.cast("int64").to_numpy().astype("<i8").tobytes())
-        elif kinds.is_floating(field.type):
-            digest.update(np.where(column.is_null(), np.nan, column.to_numpy()).astype("<f8").tobytes())
+        if pa.types.is_timestamp(field.type):
+            digest.update(column.cast(pa.int64()).to_numpy().astype("<i8").tobytes())
+        elif pa.types.is_floating(field.type):
+            digest.update(column.fill_null(np.nan).to_numpy().astype("<f8").tobytes())
         else:
-            texts = [None if v is None else v.encode() for v in column.to_pylist()]
-            digest.update(np.array([-1 if t is None else len(t) for t in texts], dtype="<i4").tobytes())
-            digest.update(b"".join(t for t in texts if t is not None))
+            texts = [None if text is None else text.encode() for text in column.to_pylist()]
+            digest.update(np.array([-1 if text is None else len(text) for text in texts], dtype="<i4").tobytes())
+            digest.update(b"".join(text for text in texts if text is not None))
     return digest.hexdigest()
-
-
-_ = DataError
