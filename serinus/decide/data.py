@@ -162,10 +162,10 @@ def _ranges(checks: Checks, measured: Measured) -> Iterator[Finding]:
 
 def _label(spec: LoopSpec, measured: Measured) -> Iterator[Finding]:
     name = spec.data.label
-    parts = {"training part": measured.train, "holdout": measured.holdout}
+    parts = {"training": measured.train, "holdout": measured.holdout}
     for title, part in parts.items():
-        said = f"Column {name}: the {title} has {part.rows} labelled rows, expected at least {MIN_PART_ROWS}."
-        yield Finding("part", name, part.rows >= MIN_PART_ROWS, f"{part.rows}", f">= {MIN_PART_ROWS}", said)
+        said = f"Column {name}: the {title} part has {part.rows} labelled rows, expected at least {MIN_PART_ROWS}."
+        yield Finding(f"{title} rows", name, part.rows >= MIN_PART_ROWS, f"{part.rows}", f">= {MIN_PART_ROWS}", said)
     if spec.task == "regression":
         return
     for title, part in parts.items():
@@ -173,11 +173,11 @@ def _label(spec: LoopSpec, measured: Measured) -> Iterator[Finding]:
         exact = spec.task == "binary-classification"
         bound = "2" if exact else ">= 2"
         passed = count == 2 if exact else count >= 2
-        said = f"Column {name}: the {title} has {count} classes ({_some(part.classes)}), expected {bound}."
-        yield Finding("classes", name, passed, f"{count}", bound, said)
+        said = f"Column {name}: the {title} part has {count} classes ({_some(part.classes)}), expected {bound}."
+        yield Finding(f"{title} classes", name, passed, f"{count}", bound, said)
     new = sorted(set(measured.holdout.classes) - set(measured.train.classes))
     said = f"Column {name}: the holdout has {len(new)} classes that the training part lacks ({_some(new)}), expected 0."
-    yield Finding("classes", name, not new, f"{len(new)} new", "0 new", said)
+    yield Finding("holdout classes", name, not new, f"{len(new)} new", "0 new", said)
     yield from _balance(spec, measured)
 
 

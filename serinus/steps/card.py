@@ -5,6 +5,7 @@ Everything that came from data or a user's file is escaped by the template engin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -20,7 +21,7 @@ from serinus.spec import ModelLoop
 if TYPE_CHECKING:
     import jinja2
 
-_LEFT, _RIGHT = 130.0, 620.0  # where the intervals' axis begins and ends, in the drawing's units
+_LEFT, _RIGHT = 180.0, 620.0  # where the interval's axis begins and ends, in the drawing's units
 
 
 def checks(loop: str, dataset: Dataset, verdict: Verdict, findings: Sequence[Finding]) -> str:
@@ -31,7 +32,6 @@ def checks(loop: str, dataset: Dataset, verdict: Verdict, findings: Sequence[Fin
 
 def model(spec: ModelLoop, evaluation: Evaluation, contract: Contract) -> str:
     """The model card: what it is, what it learned from, how good it is and who says so."""
-    intervals, marks = _intervals(evaluation, spec.spec.validation.margin)
     sign = 1 if evaluation.higher_is_better else -1
     return (
         _templates()
@@ -44,8 +44,7 @@ def model(spec: ModelLoop, evaluation: Evaluation, contract: Contract) -> str:
             refusals=refusals(evaluation.verdicts),
             percent=f"{evaluation.confidence:.0%}",
             holdout=render(spec.spec.data.holdout),
-            intervals=intervals,
-            marks=marks,
+            interval=_interval(evaluation, spec.spec.validation.margin),
             roc=_path(evaluation.roc),
             confusion=_confusion(evaluation),
             figures=_figures(evaluation.metrics),
@@ -106,41 +105,34 @@ def _figures(metrics: Mapping[str, float]) -> list[dict[str, Any]]:
     ]
 
 
-def _intervals(evaluation: Evaluation, margin: float) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The intervals of the differences as a forest plot: one row each, and the lines at 0 and at the margin."""
-    rows: list[tuple[str, float, float, float]] = []
-    if evaluation.difference is not None and evaluation.interval is not None:
-        rows.append(("against champion", evaluation.difference, *evaluation.interval))
-    if evaluation.baseline_interval is not None:
+def _interval(evaluation: Evaluation, margin: float) -> dict[str, Any] | None:
+    """The interval that matters most (against the champion, else the baseline) beside the lines it must stay above."""
+    if evaluation.interval is not None and evaluation.difference is not None:
+        name, middle, ends, lines = "champion", evaluation.difference, evaluation.interval, {"0": 0.0}
+        if margin:
+            lines[f"margin {-margin:g}"] = -margin
+    elif evaluation.baseline_interval is not None:
         sign = 1 if evaluation.higher_is_better else -1
         gain = sign * (evaluation.candidate - evaluation.baseline)
-        rows.append(("against baseline", gain, *evaluation.baseline_interval))
-    values = [0.0, *(v for row in rows for v in row[1:])]
-    if evaluation.interval is not None:
-        values.append(-margin)
-    if not rows or not all(abs(v) < float("inf") for v in values):
-        return [], []
+        name, middle, ends, lines = "baseline", gain, evaluation.baseline_interval, {"0": 0.0}
+    else:
+        return None
+    values = (middle, *ends, *lines.values())
+    if not all(math.isfinite(value) for value in values):
+        return None
     low, high = min(values), max(values)
-    scale = (_RIGHT - _LEFT) / ((high - low) or 1.0)
 
     def at(value: float) -> float:
-        return round(_LEFT + (value - low) * scale, 1)
+        return round(_LEFT + (_RIGHT - _LEFT) * (value - low) / ((high - low) or 1.0), 1)
 
-    marks = [{"x": at(0.0), "text": "0", "colour": "var(--grey)", "dash": "", "anchor": "start"}]
-    if evaluation.interval is not None and margin:
-        text = f"margin {-margin:g}"
-        marks.append({"x": at(-margin), "text": text, "colour": "var(--bad)", "dash": "4 3", "anchor": "end"})
-    drawn = [
-        {
-            "name": name,
-            "low": at(bottom),
-            "middle": at(middle),
-            "high": at(top),
-            "title": f"{middle:+.4f}, from {bottom:+.4f} to {top:+.4f}",
-        }
-        for name, middle, bottom, top in rows
-    ]
-    return drawn, marks
+    return {
+        "name": f"candidate less {name}",
+        "middle": at(middle),
+        "low": at(ends[0]),
+        "high": at(ends[1]),
+        "title": f"{middle:+.4f}, from {ends[0]:+.4f} to {ends[1]:+.4f}",
+        "lines": [{"text": text, "x": at(value), "zero": value == 0} for text, value in lines.items()],
+    }
 
 
 def _path(roc: Sequence[tuple[float, float, float]]) -> str:
@@ -155,7 +147,7 @@ def _confusion(evaluation: Evaluation) -> dict[str, Any] | None:
         return None
     names = [name if len(name) <= 12 else f"{name[:11]}…" for name in evaluation.labels]
     left, top = 24 + 7 * max(len(n) for n in names), 28
-    size, tall = max(64, 8 * max(len(n) for n in names)), 44
+    size, tall = max(64, 12 + 8 * max(len(n) for n in names)), 44
     cells = []
     for i, counts in enumerate(evaluation.confusion):
         total = sum(counts) or 1
