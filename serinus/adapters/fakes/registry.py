@@ -63,7 +63,7 @@ class FakeRegistry:
         self._known(loop, record.version)
         self.records[loop, record.version] = record
 
-    def register(  # noqa: PLR0917 - the port's signature
+    def register(
         self,
         loop: str,
         trigger: str,
