@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
+from croniter import croniter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
@@ -158,6 +159,8 @@ class Training(_Part):
     def _exactly_one(self) -> Training:
         if (self.estimator is None) == (self.python is None):
             raise ValueError("expected exactly one of estimator, python")
+        if self.schedule is not None and not croniter.is_valid(self.schedule):
+            raise ValueError(f"schedule: expected a cron expression such as '0 4 * * 1', got {self.schedule!r}")
         return self
 
 

@@ -87,12 +87,11 @@ class Predictors:
                     self._processes.signal_end(_name(version))
 
     def state(self) -> Mapping[int, ServerState]:
-        """Port, readiness and restarts of each predictor that is wanted."""
+        """Port, readiness and restarts of each predictor that is wanted or still runs."""
         with self._lock:
             return {
                 s.version: ServerState(port=s.port, ready=s.ready, message=s.message, restarts=s.restarts)
                 for s in self._servers.values()
-                if not s.ending
             }
 
     # --- the thread ----------------------------------------------------------------------------------------------
@@ -165,9 +164,7 @@ class Predictors:
             targets = sorted(f"{HOST}:{s.port}" for s in self._servers.values() if s.model is not None)
         write_targets(self._targets, "predictors", targets)
 
-    def _update(
-        self, version: int, *, ready: bool, message: str, not_before: float | None = None
-    ) -> None:
+    def _update(self, version: int, *, ready: bool, message: str, not_before: float | None = None) -> None:
         with self._lock:
             server = self._servers.get(version)
             if server is not None and not server.ending:

@@ -49,9 +49,9 @@ class Processes:
         self._live: dict[str, psutil.Process] = {}
         self._digests: dict[str, str] = {}
 
-    def adopt(self) -> dict[str, Mapping[str, str]]:
+    def adopt(self) -> dict[str, dict[str, str]]:
         """Take over the marked processes that a supervisor before us left; returns name -> its environment."""
-        found: dict[str, Mapping[str, str]] = {}
+        found: dict[str, dict[str, str]] = {}
         for process, environment in _marked(self._state):
             name = environment.get(NAME)
             # A child's own children inherit the mark; the child is the one whose parent has another name, or none.

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import yaml
 
+from serinus.adapters import envoy as envoy_files
 from serinus.errors import Fatal
+from services.local import mlflow_server
 from services.local.addresses import HOST, Addresses
 from services.local.processes import Command
 
@@ -59,11 +61,15 @@ def prometheus_command(state: Path, addresses: Addresses, scrape: timedelta) -> 
     return Command("prometheus", argv, state / "logs" / "prometheus.log")
 
 
-def envoy_command(state: Path, bootstrap: Path) -> Command:
-    """Envoy as one process for the life of the loop.
+def envoy_command(state: Path, addresses: Addresses) -> Command:
+    """Envoy as one process for the life of the loop; it outlives a killed supervisor."""
+    bootstrap = envoy_files.prepare(state / "envoy", addresses.envoy, addresses.admin)
+    return Command("envoy", envoy_files.command(envoy(), bootstrap), state / "logs" / "envoy.log")
 
-    Hot restart is off: with it Envoy asks the kernel to be ended with its parent, and a killed supervisor would take
-    the traffic down with it.
-    """
-    argv = [str(envoy()), "-c", str(bootstrap), "--disable-hot-restart", "--log-level", "warning", "--concurrency", "1"]
-    return Command("envoy", argv, state / "logs" / "envoy.log")
+
+def mlflow_command(state: Path, addresses: Addresses) -> Command:
+    """MLflow with SQLite and its artifacts under the state folder."""
+    folder = state / "mlflow"
+    folder.mkdir(parents=True, exist_ok=True)
+    launch = mlflow_server.launch(HOST, addresses.mlflow, folder)
+    return Command("mlflow", launch.argv, state / "logs" / "mlflow.log", env=launch.env, cwd=folder)

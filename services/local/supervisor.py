@@ -52,7 +52,7 @@ class Supervisor:
     def __init__(self, file: Path, state: Path, ports: dict[str, int] | None = None, say: Say | None = None) -> None:
         self.file, self.state = file.resolve(), state.resolve()
         self._wanted = ports or {}
-        self._say: Say = say or (lambda event: None)
+        self._say: Say = say or (lambda _: None)
         self._spec = loading.read(self.file)
         self._seen_file = self.file.stat().st_mtime_ns
         self._stopping = threading.Event()
@@ -65,7 +65,7 @@ class Supervisor:
         """The newest valid spec."""
         return self._spec
 
-    def start(self, progress: Callable[[str], None] = lambda step: None) -> Addresses:
+    def start(self, progress: Callable[[str], None] = lambda _: None) -> Addresses:
         """Lock the state folder, adopt or start every program, and wait until all answer."""
         self._stack.enter_context(lock(self.state))
         _one_loop_only(self.state, self._spec.name)
@@ -129,7 +129,9 @@ class Supervisor:
             self._seen_file = changed
             spec = loading.read(self.file)
             if spec.name != self._spec.name:
-                raise SpecError([f"metadata.name: expected {self._spec.name!r}, got {spec.name!r}; `serinus down` first"])
+                raise SpecError(
+                    [f"metadata.name: expected {self._spec.name!r}, got {spec.name!r}; `serinus down` first"]
+                )
         except (OSError, SpecError) as error:
             self._complain(f"{self.file.name} was edited but is not valid, the last good one stays: {error}")
             return
@@ -203,5 +205,3 @@ def _one_loop_only(state: Path, name: str) -> None:
     if mine.exists() and mine.read_text() != name:
         raise Fatal(f"{state} belongs to loop {mine.read_text()!r}, got {name!r}; choose another folder with --state")
     mine.write_text(name)
-
-

@@ -1,0 +1,1 @@
+"""The `serinus` command: thin words around the library, the ledger and the local supervisor."""
