@@ -333,9 +333,10 @@ class Evidence:
     stable_bad: int = 0
     canary_trials: int = 0
     canary_bad: int = 0
-    log_harm: tuple[float, ...] = ()  # one log e-value per alternative: "worse by more than the margin"
-    log_safe: tuple[float, ...] = ()  # one log e-value per alternative: "not worse by the margin"
+    log_harm: tuple[float, ...] = ()  # wealth's log by alternative: "worse by more than the margin"; last: not bet yet
+    log_safe: tuple[float, ...] = ()  # wealth's log by alternative: "not worse by the margin"; last: not bet yet
     peak_harm: float = 0.0  # the largest log of the mixture so far; a crossing counts for ever
+    terms: tuple[float, ...] = ()  # the thresholds and margins it was gathered under; under others it says nothing
 
 
 @dataclass(frozen=True)

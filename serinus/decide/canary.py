@@ -1,0 +1,178 @@
+"""A canary from its first request to the end of the watch: hold, one step further, promote, or roll back.
+
+One look takes the rollout as it was, the counts since the last look, the canary's server as the router sees it, and
+the time; it gives the rollout as it is now and what to do. Evidence is never thrown away between steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from serinus import durations
+from serinus.decide import guardrails
+from serinus.decide.guardrails import absorb
+from serinus.facts import Block, Evidence, Rollout, VariantState, Verdict, Watch
+from serinus.spec import RolloutSpec
+
+__all__ = ["Action", "Look", "absorb", "baseline", "look", "watch", "weight"]
+
+Action = Literal["hold", "advance", "promote", "rollback"]
+
+DUE = timedelta(seconds=2)
+"""No block within this time of the last one is no news: nobody asks for counts of less than two scrapes."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look came to; `rollout` is what to remember, with the step already taken when it says advance."""
+
+    rollout: Rollout
+    action: Action
+    verdicts: tuple[Verdict, ...]
+    reason: str
+
+
+def weight(spec: RolloutSpec, rollout: Rollout) -> int:
+    """The canary's share of traffic in whole percent: 0 while it gets ready."""
+    return 0 if rollout.step < 0 else spec.steps[_step(spec, rollout)]
+
+
+def look(spec: RolloutSpec, rollout: Rollout, block: Block | None, state: VariantState | None, now: datetime) -> Look:
+    """One look at a rollout.
+
+    block: the counts from rollout.looked_until on; None when they could not be had, or were not due.
+    state: the canary's server; None when the router answers and does not know it. A router that does not answer tells
+    nothing about the canary: do not look then.
+    """
+    if rollout.step < 0:
+        return _getting_ready(spec, rollout, state, now)
+    before = replace(rollout, step=_step(spec, rollout))  # an edit may have taken steps away
+    fresh = block is not None and block.start >= rollout.looked_until  # nothing counts twice
+    after = _absorbed(spec, before, block) if block is not None and fresh else before
+    verdicts = tuple(guardrails.verdict(g, guardrails.known(g, after.evidence)) for g in guardrails.active(spec))
+    verdicts = (*_broken(after, state), *verdicts)
+    failed = [v.reason for v in verdicts if v.outcome == "fail"]
+    if failed:
+        return _done(after, "rollback", verdicts, "; ".join(failed))
+    return _go_on(spec, after, verdicts, now) if fresh else _without_counts(spec, after, verdicts, now)
+
+
+def baseline(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
+    """What a watch starts from: how the old champion did while the rollout went on."""
+    return {name: Evidence(e.stable_trials, e.stable_bad, terms=e.terms) for name, e in evidence.items()}
+
+
+def watch(spec: RolloutSpec, watching: Watch, block: Block | None) -> tuple[Watch, Verdict]:
+    """One look after a promotion; `block.canary` is the new champion. "fail" means: bring the old champion back.
+
+    The old champion has no traffic any more, so the comparison is with its rates during the rollout. A guardrail
+    without such a rate cannot speak. None for the block is the verdict "error", and changes nothing.
+    """
+    if block is None or block.start < watching.looked_until:
+        return watching, Verdict("watch", "error", f"could not look: no counts since {watching.looked_until:%H:%M:%S}")
+    active = guardrails.active(spec)
+    evidence = {**watching.evidence, **{g.name: guardrails.watched(g, watching.evidence, block) for g in active}}
+    after = replace(watching, evidence=evidence, looked_until=block.end)
+    verdicts = [guardrails.watch_verdict(g, evidence[g.name]) for g in active]
+    failed = [v for v in verdicts if v.outcome == "fail"]
+    if failed:
+        return after, failed[0]
+    reason = "; ".join(v.reason for v in verdicts) or "no guardrail is on"
+    return after, Verdict("watch", "undecided", reason)
+
+
+def _go_on(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], now: datetime) -> Look:
+    lacking = _lacking(spec, rollout, verdicts)
+    if lacking:
+        return _wait(spec, rollout, verdicts, lacking, now)
+    if rollout.step == len(spec.steps) - 1:
+        return _done(rollout, "promote", verdicts, "; ".join(v.reason for v in verdicts) or _exposure(spec, rollout))
+    why = f"{_name(spec, rollout)} passed: {_exposure(spec, rollout)}, no guardrail near rollback"
+    further = replace(rollout, step=rollout.step + 1, step_started=now, step_answers=0)
+    return _done(further, "advance", verdicts, why)
+
+
+def _without_counts(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], now: datetime) -> Look:
+    if now - rollout.looked_until < DUE:
+        return _done(rollout, "hold", rollout.verdicts or verdicts, "no new counts are due yet")
+    since = f"could not look: no counts since {rollout.looked_until:%H:%M:%S}"
+    errors = tuple(replace(v, outcome="error", reason=f"{v.gate}: {since}") for v in verdicts)
+    return _wait(spec, rollout, errors, since, now)
+
+
+def _absorbed(spec: RolloutSpec, rollout: Rollout, block: Block) -> Rollout:
+    return replace(
+        rollout,
+        evidence=absorb(spec, rollout.evidence, block),
+        looked_until=block.end,
+        step_answers=rollout.step_answers + block.canary.answers,
+    )
+
+
+def _getting_ready(spec: RolloutSpec, rollout: Rollout, state: VariantState | None, now: datetime) -> Look:
+    if state is not None and state.ready:
+        # Counts begin with the traffic: a block that reached back to before it would compare two different times.
+        started = replace(
+            rollout, step=0, step_started=now, looked_until=now, step_answers=0, restarts=state.restarts, verdicts=()
+        )
+        return _done(started, "advance", (), "its server is ready")
+    why = state.message if state is not None and state.message else "its server never became ready"
+    if now - rollout.step_started >= spec.step_timeout:
+        reason = f"not ready within {durations.render(spec.step_timeout)}: {why}"
+        return _done(rollout, "rollback", (Verdict("server", "fail", reason),), reason)
+    return _done(rollout, "hold", (), "its server gets ready")
+
+
+def _broken(rollout: Rollout, state: VariantState | None) -> tuple[Verdict, ...]:
+    """A verdict when the canary's server died or stopped being ready while it had traffic; nothing when it is well."""
+    if state is None:
+        reason = "the canary's server is gone"
+    elif state.restarts > rollout.restarts:
+        reason = f"the canary's server crashed: {state.restarts - rollout.restarts} restarts since it got traffic"
+    elif not state.ready:
+        reason = "the canary's server is no longer ready"
+    else:
+        return ()
+    message = f" ({state.message})" if state is not None and state.message else ""
+    restarts = {"restarts": float(state.restarts - rollout.restarts)} if state is not None else {}
+    return (Verdict("server", "fail", reason + message, restarts),)
+
+
+def _lacking(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...]) -> str:
+    """What still keeps the canary on its step; empty when nothing does."""
+    if rollout.step_answers < spec.min_requests:
+        return f"the canary needs more traffic: {_exposure(spec, rollout)}"
+    for g in guardrails.active(spec):
+        evidence = guardrails.known(g, rollout.evidence)
+        if guardrails.near(g, evidence):
+            return f"{g.name} is near rollback: evidence of harm {guardrails.odds(guardrails.harm_now(evidence))}"
+    if rollout.step == len(spec.steps) - 1:
+        # Every guardrail that is on has to be found safe; one that saw nothing has not been found anything.
+        return "; ".join(v.reason for v in verdicts if v.outcome != "pass")
+    return ""
+
+
+def _wait(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], lacking: str, now: datetime) -> Look:
+    if now - rollout.step_started < spec.step_timeout:
+        return _done(rollout, "hold", verdicts, lacking)
+    reason = f"{_name(spec, rollout)} did not convince within {durations.render(spec.step_timeout)}: {lacking}"
+    return _done(rollout, spec.on_timeout, verdicts, reason)
+
+
+def _done(rollout: Rollout, action: Action, verdicts: tuple[Verdict, ...], reason: str) -> Look:
+    return Look(replace(rollout, verdicts=verdicts), action, verdicts, reason)
+
+
+def _step(spec: RolloutSpec, rollout: Rollout) -> int:
+    return min(rollout.step, len(spec.steps) - 1)
+
+
+def _name(spec: RolloutSpec, rollout: Rollout) -> str:
+    return f"step {rollout.step + 1} of {len(spec.steps)} ({spec.steps[rollout.step]} %)"
+
+
+def _exposure(spec: RolloutSpec, rollout: Rollout) -> str:
+    return f"{rollout.step_answers:,} of at least {spec.min_requests:,} answers in this step"
