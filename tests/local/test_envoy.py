@@ -22,8 +22,8 @@ from serinus.errors import Fatal, Unavailable
 from serinus.facts import Routing, Variant
 from serinus.render.envoy import MAX_BODY
 from services.local import programs
-from tests.servers.envoy import Envoy, Predictors, answers, envoy, predictors, until
-from tests.servers.load import Answer, Load, ask, load, plausible
+from tests.servers.envoy import Envoy, Predictors, answers, envoy, free_port, predictors, until
+from tests.servers.load import PATH, Answer, Load, ask, load, plausible
 
 LOOP = "flights"
 FIGURES = logging.getLogger("figures")  # shown by --log-cli-level=INFO
@@ -233,10 +233,13 @@ def test_a_killed_envoy_comes_back_with_the_same_routing_by_its_files(local: Loc
     report("Envoy restarted", got)
 
 
-def test_a_second_envoy_cannot_take_half_of_the_requests(local: Local) -> None:
-    arguments = adapter.command(programs.envoy(), local.envoy.folder / "bootstrap.json")
+def test_a_second_envoy_cannot_take_half_of_the_requests(local: Local, tmp_path: Path) -> None:
+    """Without this two Envoys would share the port, and the kernel would deal the connections out."""
+    bootstrap = adapter.prepare(tmp_path / "second", local.envoy.port, free_port())
+    arguments = adapter.command(programs.envoy(), bootstrap)
     second = subprocess.run(arguments, capture_output=True, timeout=20, check=False)
     assert second.returncode != 0
+    assert b"Address already in use" in second.stderr
 
 
 class Killed(BaseException):
@@ -289,19 +292,39 @@ def test_an_answer_of_the_predictor_is_passed_on_unchanged_and_asked_for_once(lo
     connection.close()
 
 
-def test_a_body_of_3_mb_passes_even_to_a_dead_version_and_one_over_the_bound_is_refused(local: Local) -> None:
+def test_a_body_of_3_mb_is_answered_by_another_version_when_its_own_is_killed_over_it(local: Local) -> None:
     local.reach((1, 0), (2, 100))
+    connection = http.client.HTTPConnection("127.0.0.1", local.envoy.port, timeout=10)
+    connection.request("POST", PATH + "?0.5", b"x" * 3_000_000)
+    until(lambda: local.servers.asked(2) == 1 == under_way(local, 2), "version 2 works on it")
     local.servers.kill(2)
-    connection = http.client.HTTPConnection("127.0.0.1", local.envoy.port)
-    connection.request("POST", "/v1/models/flights:predict", b"x" * 3_000_000)
     response = connection.getresponse()
     assert (response.status, response.read()) == (200, b'{"version": 1, "bytes": 3000000}')
-    connection.putrequest("POST", "/v1/models/flights:predict")
+    assert response.getheader("x-serinus-version") == "1"
+    connection.close()
+
+
+def test_a_body_over_the_bound_is_refused_before_it_is_sent(local: Local) -> None:
+    local.reach((1, 100))
+    connection = http.client.HTTPConnection("127.0.0.1", local.envoy.port, timeout=10)
+    connection.putrequest("POST", PATH)
     connection.putheader("content-length", str(MAX_BODY + 1))
     connection.endheaders()
     response = connection.getresponse()
     assert response.status == 413
-    assert b"at most 16777216 bytes" in response.read()
+    assert response.read() == b'{"error": "expected a body of at most 16777216 bytes"}'
+    assert local.servers.asked(1) == 0
+    connection.close()
+
+
+def test_a_slow_version_costs_its_caller_no_more_than_the_timeout(local: Local) -> None:
+    local.router = EnvoyRouter(local.envoy.folder, local.envoy.admin, local.servers, timedelta(milliseconds=300))
+    local.reach((1, 100), (2, 0))
+    connection = http.client.HTTPConnection("127.0.0.1", local.envoy.port, timeout=10)
+    before = time.monotonic()
+    assert ask(connection, b'{"seconds": 3}').status == 0  # 504 in plain text
+    assert time.monotonic() - before < 2
+    assert (local.servers.asked(1), local.servers.asked(2)) == (1, 0)
     connection.close()
 
 

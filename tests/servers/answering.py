@@ -3,7 +3,8 @@
     python answering.py PORT VERSION
 
 `POST /v1/models/x:predict` answers `{"version": VERSION, "bytes": LENGTH OF THE BODY}`. A body `{"status": 500}`
-(any status) asks for that status, `{"seconds": 0.5}` for a slow answer. `GET /count` tells how many requests came.
+(any status) asks for that status, `{"seconds": 0.5}` or a path `…?0.5` for a slow answer. `GET /count` tells how many
+requests came.
 SIGTERM ends it as a good server ends: new connections are refused, those under way are answered.
 """
 
@@ -17,7 +18,6 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 COUNT = {"requests": 0}
-ACTIVE = threading.Semaphore(0)
 
 
 class Answering(BaseHTTPRequestHandler):
@@ -32,7 +32,8 @@ class Answering(BaseHTTPRequestHandler):
         COUNT["requests"] += 1
         body = self.rfile.read(int(self.headers["content-length"]))
         asked = json.loads(body) if len(body) < 1000 and body.startswith(b"{") else {}
-        time.sleep(asked.get("seconds", 0))  # the test asked for a slow answer
+        _, _, seconds = self.path.partition("?")
+        time.sleep(float(seconds or asked.get("seconds", 0)))  # the test asked for a slow answer
         self.answer(asked.get("status", 200), {"version": VERSION, "bytes": len(body)})
 
     def answer(self, status: int, content: object) -> None:

@@ -1,0 +1,295 @@
+"""Envoy's objects, compared whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serinus.facts import Routing, Variant
+from serinus.render import envoy as render
+from serinus.render.envoy import Endpoint
+
+HTTP = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+PREVIOUS = "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig"
+MANAGER = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+
+
+def routing(*shares: tuple[int, int]) -> Routing:
+    return Routing(tuple(Variant(version, weight) for version, weight in shares))
+
+
+def test_the_bootstrap_listens_on_loopback_only_and_takes_the_rest_from_files() -> None:
+    assert render.bootstrap("/state/envoy", 8080, 9901) == {
+        "node": {"id": "serinus", "cluster": "serinus"},
+        "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 9901}}},
+        "dynamic_resources": {
+            "cds_config": {
+                "resource_api_version": "V3",
+                "path_config_source": {
+                    "path": "/state/envoy/clusters.json",
+                    "watched_directory": {"path": "/state/envoy"},
+                },
+            }
+        },
+        "static_resources": {
+            "listeners": [
+                {
+                    "name": "loop",
+                    "address": {"socket_address": {"address": "127.0.0.1", "port_value": 8080}},
+                    "enable_reuse_port": False,
+                    "filter_chains": [
+                        {
+                            "filters": [
+                                {
+                                    "name": "envoy.filters.network.http_connection_manager",
+                                    "typed_config": {
+                                        "@type": MANAGER,
+                                        "stat_prefix": "loop",
+                                        "use_remote_address": True,
+                                        "server_header_transformation": "PASS_THROUGH",
+                                        "request_headers_timeout": "10s",
+                                        "request_timeout": "60s",
+                                        "rds": {
+                                            "route_config_name": "loop",
+                                            "config_source": {
+                                                "resource_api_version": "V3",
+                                                "path_config_source": {
+                                                    "path": "/state/envoy/routes.json",
+                                                    "watched_directory": {"path": "/state/envoy"},
+                                                },
+                                            },
+                                        },
+                                        "http_filters": [
+                                            {
+                                                "name": "envoy.filters.http.router",
+                                                "typed_config": {
+                                                    "@type": "type.googleapis.com/"
+                                                    "envoy.extensions.filters.http.router.v3.Router",
+                                                    "suppress_envoy_headers": True,
+                                                },
+                                            }
+                                        ],
+                                    },
+                                }
+                            ]
+                        }
+                    ],
+                }
+            ]
+        },
+    }
+
+
+def cluster(version: int) -> dict[str, object]:
+    return {
+        "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+        "name": f"flights-v{version}",
+        "type": "EDS",
+        "eds_cluster_config": {
+            "eds_config": {
+                "resource_api_version": "V3",
+                "path_config_source": {
+                    "path": f"/state/envoy/endpoints-v{version}.json",
+                    "watched_directory": {"path": "/state/envoy"},
+                },
+            }
+        },
+        "connect_timeout": "1s",
+        "lb_policy": "LEAST_REQUEST",
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "circuit_breakers": {
+            "thresholds": [
+                {
+                    "priority": "DEFAULT",
+                    "max_connections": 8192,
+                    "max_pending_requests": 8192,
+                    "max_requests": 8192,
+                    "max_retries": 8192,
+                }
+            ]
+        },
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": HTTP,
+                "common_http_protocol_options": {"idle_timeout": "3s"},
+                "explicit_http_config": {"http_protocol_options": {}},
+            }
+        },
+    }
+
+
+def test_a_version_is_a_cluster_whose_endpoints_come_from_its_own_file() -> None:
+    assert render.clusters("/state/envoy", "flights", {12, 7}) == {
+        "version_info": "a8d2ffdbdc5d8bb2",
+        "resources": [cluster(7), cluster(12)],
+    }
+
+
+def endpoint(version: int, port: int, address: str = "127.0.0.1") -> dict[str, object]:
+    return {
+        "endpoint": {"address": {"socket_address": {"address": address, "port_value": port}}},
+        "metadata": {"filter_metadata": {"serinus": {"version": str(version)}}},
+    }
+
+
+def test_behind_a_versions_own_replicas_stand_the_other_versions_one_priority_each() -> None:
+    own = {
+        7: [Endpoint("127.0.0.1", 7001)],
+        12: [Endpoint("127.0.0.1", 1201), Endpoint("127.0.0.2", 1202)],
+        13: [Endpoint("127.0.0.1", 1301)],
+    }
+    assert render.endpoints("flights", 12, own, [13, 12, 7]) == {
+        "version_info": "9f15cb2400d73d2c",
+        "resources": [
+            {
+                "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+                "cluster_name": "flights-v12",
+                "endpoints": [
+                    {"priority": 0, "lb_endpoints": [endpoint(12, 1201), endpoint(12, 1202, "127.0.0.2")]},
+                    {"priority": 1, "lb_endpoints": [endpoint(13, 1301)]},
+                    {"priority": 2, "lb_endpoints": [endpoint(7, 7001)]},
+                ],
+            }
+        ],
+    }
+
+
+def test_a_version_that_is_not_ready_leaves_its_place_empty_for_the_others() -> None:
+    assert render.endpoints("flights", 8, {7: [Endpoint("127.0.0.1", 7001)]}, [7]) == {
+        "version_info": "3047a52319afe0b8",
+        "resources": [
+            {
+                "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+                "cluster_name": "flights-v8",
+                "endpoints": [
+                    {"priority": 0, "lb_endpoints": []},
+                    {"priority": 1, "lb_endpoints": [endpoint(7, 7001)]},
+                ],
+            }
+        ],
+    }
+
+
+def says(match: Mapping[str, object], status: int, body: str) -> dict[str, object]:
+    return {
+        "match": match,
+        "direct_response": {"status": status, "body": {"inline_string": body}},
+        "response_headers_to_add": [
+            {
+                "header": {"key": "content-type", "value": "application/json"},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        ],
+    }
+
+
+PATH = {"safe_regex": {"regex": "/v[12]/models/flights([:/].*)?|/v2/health/ready"}}
+TOO_LARGE = says(
+    {**PATH, "headers": [{"name": "content-length", "range_match": {"start": 16777217, "end": 9223372036854775807}}]},
+    413,
+    '{"error": "expected a body of at most 16777216 bytes"}',
+)
+ELSEWHERE = says(
+    {"prefix": "/"},
+    404,
+    '{"error": "expected /v1/models/flights:predict, /v2/models/flights/infer or /v2/health/ready"}',
+)
+
+
+def routes(version: str, middle: dict[str, object]) -> dict[str, object]:
+    return {
+        "version_info": version,
+        "resources": [
+            {
+                "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+                "name": "loop",
+                "virtual_hosts": [
+                    {
+                        "name": "loop",
+                        "domains": ["*"],
+                        "routes": [TOO_LARGE, middle, ELSEWHERE],
+                    }
+                ],
+            }
+        ],
+    }
+
+
+def weighted(version: int, weight: int) -> dict[str, object]:
+    return {
+        "name": f"flights-v{version}",
+        "weight": weight,
+        "response_headers_to_add": [
+            {
+                "header": {"key": "x-serinus-version", "value": "%UPSTREAM_METADATA(serinus:version)%"},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        ],
+    }
+
+
+def test_the_route_splits_by_weight_and_tries_again_only_what_was_never_answered() -> None:
+    assert render.routes("flights", {12: 20, 7: 80}, timedelta(milliseconds=2500)) == routes(
+        "ff572ccd222486d2",
+        {
+            "match": PATH,
+            "request_body_buffer_limit": 16777216,
+            "route": {
+                "timeout": "2.500s",
+                "weighted_clusters": {"clusters": [weighted(7, 80), weighted(12, 20)]},
+                "retry_policy": {
+                    "retry_on": "connect-failure,refused-stream,reset",
+                    "num_retries": 3,
+                    "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.020s"},
+                    "retry_priority": {
+                        "name": "envoy.retry_priorities.previous_priorities",
+                        "typed_config": {"@type": PREVIOUS, "update_frequency": 1},
+                    },
+                },
+            },
+        },
+    )
+
+
+def test_without_a_ready_version_the_route_says_so() -> None:
+    assert render.routes("flights", {}, timedelta(seconds=10)) == routes(
+        "5efe8724b6e903b2", says(PATH, 503, '{"error": "no version of flights is ready; try again later"}')
+    )
+
+
+def test_the_same_content_has_the_same_version_and_another_content_another() -> None:
+    one, same, other = (
+        render.routes("flights", weights, timedelta(seconds=1))
+        for weights in ({1: 80, 2: 20}, {2: 20, 1: 80}, {1: 100})
+    )
+    assert one == same
+    assert one["version_info"] != other["version_info"]
+
+
+def test_shares_of_versions_that_are_not_ready_go_to_the_others_in_proportion() -> None:
+    assert render.shares(routing((1, 60), (2, 20), (3, 20)), [1, 2, 3]) == {1: 60, 2: 20, 3: 20}
+    assert render.shares(routing((1, 60), (2, 20), (3, 20)), [1, 3]) == {1: 75, 3: 25}
+    assert render.shares(routing((1, 80), (2, 20)), [2]) == {2: 100}
+    assert render.shares(routing((1, 34), (2, 33), (3, 33)), [2, 3]) == {2: 50, 3: 50}
+    assert render.shares(routing((1, 70), (2, 10), (3, 10), (4, 10)), [2, 3, 4]) == {2: 34, 3: 33, 4: 33}
+
+
+def test_a_version_kept_ready_without_a_share_takes_everything_only_when_nobody_else_can() -> None:
+    assert render.shares(routing((3, 100), (1, 0)), [1, 3]) == {3: 100}
+    assert render.shares(routing((3, 100), (1, 0), (4, 0)), [4, 1]) == {1: 100}
+    assert render.shares(routing((3, 100), (1, 0)), [2]) == {}
+
+
+@given(st.dictionaries(st.integers(1, 9), st.integers(0, 100), max_size=5), st.sets(st.integers(1, 9)))
+def test_shares_sum_to_100_and_only_ready_variants_have_one(weights: dict[int, int], ready: set[int]) -> None:
+    shares = render.shares(routing(*weights.items()), ready)
+    assert sum(shares.values()) == (100 if ready & weights.keys() else 0)
+    assert shares.keys() <= ready & weights.keys()
+    assert all(share > 0 for share in shares.values())
+
+
+def test_the_fallback_is_the_one_with_the_largest_share_then_the_older() -> None:
+    assert render.preference(routing((4, 10), (3, 90), (1, 0), (5, 0), (6, 0)), [1, 3, 4, 5]) == [3, 4, 1, 5]
