@@ -21,7 +21,7 @@ from serinus.spec import ModelLoop
 if TYPE_CHECKING:
     import jinja2
 
-_LEFT, _RIGHT = 180.0, 620.0  # where the interval's axis begins and ends, in the drawing's units
+_LEFT, _RIGHT = 200.0, 620.0  # where the interval's axis begins and ends, in the drawing's units
 
 
 def checks(loop: str, dataset: Dataset, verdict: Verdict, findings: Sequence[Finding]) -> str:
