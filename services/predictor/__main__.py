@@ -98,8 +98,10 @@ def _serve(args: argparse.Namespace) -> int:
             sys.stdout.flush()
 
         server.start([model], ready)
-    if model.open:
-        logging.getLogger("serinus.predictor").error("%d requests unanswered after --grace; giving them up", model.open)
+    if server.life.lost:
+        logging.getLogger("serinus.predictor").error(
+            "gave up %d requests that took longer than --grace", server.life.lost
+        )
         logging.shutdown()
         os._exit(1)  # their threads cannot be stopped, and a normal exit would wait for them
     return 0

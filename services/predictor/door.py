@@ -48,9 +48,11 @@ class Limits:
 
 @dataclass
 class Life:
-    """Where the process stands. `draining`: still answering, but no longer to be sent new requests."""
+    """Where the process stands."""
 
-    draining: bool = False
+    draining: bool = False  # still answering, but no longer to be sent new requests
+    open: int = 0  # requests in work or waiting for a thread
+    lost: int = 0  # requests given up unanswered when the grace was over
 
 
 @dataclass(frozen=True)
@@ -131,11 +133,18 @@ class Door:
     async def _answer(self, target: _Target, body: bytes) -> Reply:
         if target.version not in (None, self.model.version):
             raise _Denied(_refuse(404, f"{short(target.model)!r} is served in version {self.model.version} here"))
-        if self.model.open >= self.limits.open:
-            text = f"{self.model.open} requests are in work or waiting already; try again in a second"
+        if self.life.open >= self.limits.open:
+            text = f"{self.life.open} requests are in work or waiting already; try again in a second"
             raise _Denied(Reply(503, orjson.dumps({"error": text}), "error", ((b"retry-after", b"1"),)))
-        question = Question(target.protocol, orjson.loads(body))
-        response, _ = await self.plane.infer(target.model, question)
+        question = Question(target.protocol, orjson.loads(body), len(body))
+        self.life.open += 1
+        try:
+            response, _ = await self.plane.infer(target.model, question)
+        except asyncio.CancelledError:
+            self.life.lost += 1
+            raise
+        finally:
+            self.life.open -= 1
         said, _ = self.plane.encode(target.model, response, None, {})
         return Reply(200, orjson.dumps(said), "ok", ((b"x-prediction-id", said["id"].encode()),))
 

@@ -23,6 +23,9 @@ from services.predictor.metrics import Counters, count_rows
 log = logging.getLogger("serinus.predictor")
 
 
+LARGE = 64 * 1024  # bytes; checking a body of this size takes about 2 ms, in which nothing else is answered
+
+
 class ModelFailed(Exception):
     """The model raised, or answered what is no answer: our fault, not the caller's."""
 
@@ -33,6 +36,7 @@ class Question:
 
     protocol: Protocol
     body: object
+    size: int  # bytes
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Asked:
 
 
 class Predictor(kserve.Model):  # type: ignore[misc]  # kserve has no types
-    """One version of one model. `open` is how many requests it works on or has waiting."""
+    """One version of one model."""
 
     def __init__(self, loaded: artifact.Model, version: str, checks: Inputs, counters: Counters, threads: int) -> None:
         super().__init__(loaded.contract.loop)
@@ -55,12 +59,16 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve has no types
         self.checks = checks
         self.counters = counters
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="model")
-        self.open = 0
         self.ready = True  # whoever makes us has tried the model
         self._seen: set[tuple[str, int]] = set()
 
-    def preprocess(self, payload: Question, _headers: object = None) -> Asked:
-        """Check the rows. Raises Refused."""
+    async def preprocess(self, payload: Question, _headers: object = None) -> Asked:
+        """Check the rows, many of them in a thread. Raises Refused."""
+        if payload.size < LARGE:
+            return self._check(payload)
+        return await asyncio.get_running_loop().run_in_executor(self.pool, self._check, payload)
+
+    def _check(self, payload: Question) -> Asked:
         rows = read(self.checks, payload.protocol, payload.body)
         known = outputs(self.loaded.contract)
         for name in rows.outputs:
@@ -70,11 +78,7 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve has no types
 
     async def predict(self, payload: Asked, _headers: object = None) -> Asked:
         """Ask the estimator in a thread, so that a slow one holds up neither health nor metrics nor other requests."""
-        self.open += 1
-        try:
-            answers = await asyncio.get_running_loop().run_in_executor(self.pool, self._ask, payload)
-        finally:
-            self.open -= 1
+        answers = await asyncio.get_running_loop().run_in_executor(self.pool, self._ask, payload)
         return Asked(payload.protocol, payload.id, payload.rows, answers)
 
     def postprocess(self, result: Asked, _headers: object = None) -> Any:
