@@ -1,0 +1,48 @@
+"""Counters' increases become the trials and failures of both arms."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from serinus.decide import counts
+from serinus.facts import Arm, Block, CountsQuestion, Series
+from tests.unit.loop_cases import NOW, SECOND
+
+QUESTION = CountsQuestion(1, 2, NOW, NOW + 2 * SECOND)
+THRESHOLD = timedelta(milliseconds=250)
+
+
+def predictions(version: int, outcome: str, increase: float) -> Series:
+    return Series({"version": str(version), "outcome": outcome}, increase, 2)
+
+
+def bucket(version: int, le: str, increase: float) -> Series:
+    return Series({"version": str(version), "le": le}, increase, 2)
+
+
+def test_outcomes_and_slow_answers_of_each_version_are_counted_over_its_replicas() -> None:
+    answered = [
+        predictions(1, "ok", 90), predictions(1, "error", 1), predictions(1, "invalid", 5), predictions(2, "ok", 10),
+        predictions(2, "ok", 7), predictions(3, "ok", 99),
+    ]  # fmt: skip
+    timed = [bucket(1, "0.25", 80), bucket(1, "+Inf", 91), bucket(2, "0.25", 17), bucket(2, "+Inf", 17)]
+    assert counts.block(QUESTION, answered, timed, THRESHOLD) == Block(
+        NOW,
+        NOW + 2 * SECOND,
+        stable=Arm(answers=91, errors=1, rejected=5, timed=91, slow=11),
+        canary=Arm(answers=17, errors=0, rejected=0, timed=17, slow=0),
+    )
+
+
+def test_the_largest_bucket_within_the_threshold_counts_as_fast() -> None:
+    timed = [bucket(2, "0.1", 5), bucket(2, "0.2", 8), bucket(2, "0.5", 10), bucket(2, "+Inf", 10)]
+    assert counts.block(QUESTION, [], timed, THRESHOLD).canary.slow == 2
+
+
+def test_without_a_bucket_within_the_threshold_nothing_is_called_slow() -> None:
+    timed = [bucket(2, "0.5", 3), bucket(2, "+Inf", 10)]
+    assert counts.block(QUESTION, [], timed, THRESHOLD).canary == Arm(timed=10)
+
+
+def test_a_version_without_series_had_no_answers() -> None:
+    assert counts.block(QUESTION, [], [], THRESHOLD) == Block(NOW, NOW + 2 * SECOND, Arm(), Arm())
