@@ -51,8 +51,8 @@ def _roll_back(draft: Draft, request: Request) -> bool:
     status = draft.status
     if status.rollout is not None:
         rollouts.roll_back(draft, status.rollout, f"{request.by} asked for it{_because(request)}")
-    elif status.previous is not None:
-        rollouts.bring_back(draft, f"{request.by} asked for it{_because(request)}")
+    elif status.champion is not None and status.previous is not None:
+        rollouts.bring_back(draft, status.champion, status.previous, f"{request.by} asked for it{_because(request)}")
     else:
         draft.say("RequestIgnored", f"{request.by} asked to roll back, but no earlier version is kept ready")
     return True

@@ -61,7 +61,7 @@ def watch(draft: Draft) -> None:
         watched, verdict = canary.watch(draft.spec.spec.rollout, watched, draft.world.block)
         draft.set(watch=watched)
         if verdict.outcome == "fail" and draft.status.previous is not None:
-            bring_back(draft, verdict.reason)
+            bring_back(draft, watched.version, draft.status.previous, verdict.reason)
             return
     if draft.now >= watched.until:
         draft.set(watch=None)
@@ -75,12 +75,9 @@ def roll_back(draft: Draft, rollout: Rollout, reason: str) -> None:
     draft.say("RolledBack", f"version {rollout.version} was rolled back: {reason}", rollout.version)
 
 
-def bring_back(draft: Draft, reason: str) -> None:
-    """Give the traffic back to the champion before this one."""
+def bring_back(draft: Draft, bad: int, good: int, reason: str) -> None:
+    """Give the traffic of the champion `bad` back to `good`, the champion before it."""
     status = draft.status
-    bad, good = status.champion, status.previous
-    if bad is None or good is None:
-        return
     started = status.watch.until - draft.spec.spec.rollout.watch if status.watch is not None else draft.now
     evidence = status.watch.evidence if status.watch is not None else {}
     draft.records.append(
