@@ -32,7 +32,9 @@ _FATAL = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "BAD_REQUEST")
 class MlflowRegistry:
     """Model versions on the MLflow server at `uri`.
 
-    timeout: seconds that one request may take; retries: how often it is repeated after a failure to connect or a 5xx.
+    timeout: seconds that one request may take.
+    retries: how often it is repeated after a failure to connect or a 5xx, at once, then after 2, 4, 8, ... seconds.
+    Who looks again anyway keeps the default; a pipeline's step, which has one chance, rides out 30 s with 5.
     Both, and no telemetry, hold for the whole process: MLflow takes them from the environment.
     """
 

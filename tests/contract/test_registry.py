@@ -19,6 +19,7 @@ from serinus.errors import ArtifactError, Fatal, Unavailable
 from tests.made_up_models import model_dir, record
 from tests.servers.mlflow import free_port, mlflow_uri  # noqa: F401
 
+pytestmark = pytest.mark.xdist_group("mlflow")  # one server for them all
 Store = MlflowRegistry | FakeRegistry
 
 

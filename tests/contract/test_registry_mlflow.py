@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -18,7 +19,9 @@ from serinus.errors import ArtifactError, Unavailable
 from serinus.facts import RolloutRecord
 from services.local import mlflow_server
 from tests.made_up_models import model_dir, record
-from tests.servers.mlflow import mlflow_uri  # noqa: F401
+from tests.servers.mlflow import mlflow, mlflow_uri  # noqa: F401
+
+pytestmark = pytest.mark.xdist_group("mlflow")  # one server for them all
 
 
 @pytest.fixture
@@ -102,6 +105,20 @@ def test_a_version_whose_creation_was_answered_too_late_is_not_doubled(
     monkeypatch.setattr(MlflowClient, "create_model_version", lost)
     made = real.register(loop, "t1", model_dir(tmp_path / "model"), {}, {})
     assert [v.number for v in real.versions(loop)] == [1] == [made.number]
+
+
+def test_a_registration_with_patience_rides_out_a_server_that_is_killed(loop: str, tmp_path: Path) -> None:
+    with mlflow(tmp_path / "server") as server:
+        port = int(server.url.rsplit(":", 1)[1])
+        patient = MlflowRegistry(server.url, retries=5)
+        patient.register(loop, "t1", model_dir(tmp_path / "m1"), {}, {})
+        server.process.kill()
+        server.process.wait()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(patient.register, loop, "t2", model_dir(tmp_path / "m2"), {}, {})
+        with mlflow(tmp_path / "server", port):
+            assert asked.result(timeout=60).number == 2
+            assert [(v.number, v.trigger) for v in patient.versions(loop)] == [(1, "t1"), (2, "t2")]
 
 
 def test_a_model_changed_on_the_server_is_refused(
