@@ -15,9 +15,7 @@ from serinus.spec import ModelLoop
 from serinus.steps.validate import REPORT
 
 
-def run(  # noqa: PLR0917 - a pipeline step is called with what its predecessors made
-    loop: str, trigger: str, dataset: Path, candidate: Path, evaluation: Path, store: ModelStore
-) -> Version:
+def run(loop: str, trigger: str, dataset: Path, candidate: Path, evaluation: Path, store: ModelStore) -> Version:
     """Register the model in `candidate` under the key `trigger`; the same trigger twice gives the same version.
 
     loop: the ModelLoop as JSON. evaluation: the folder that validate wrote; its files are kept beside the model.

@@ -29,9 +29,7 @@ REPORT, PAGE = "evaluation.json", "card.html"
 _SLICES = 100  # of one column, the largest ones: more are no reading
 
 
-def run(  # noqa: PLR0917 - a pipeline step is called with what its predecessors made
-    loop: str, folder: str, dataset: Path, candidate: Path, champion: Path | None, out: Path
-) -> Evaluation:
+def run(loop: str, folder: str, dataset: Path, candidate: Path, champion: Path | None, out: Path) -> Evaluation:
     """Judge the model in `candidate` on the holdout of the snapshot `dataset`; write `evaluation.json`, `card.html`.
 
     loop: the ModelLoop as JSON. folder: where its file lies; "" where there is none. champion: the serving model's
@@ -188,6 +186,8 @@ def _slices(
     ours = figures.figure(validation.metric, mine)
     champion = None if theirs is None else figures.figure(validation.metric, theirs)
     for column in validation.slices:
+        if column not in rows.columns:
+            raise DataError(f"validation.slices: expected a column {column}, got {', '.join(rows.columns)}")
         named = rows[column].map(_name)
         for value, count in named.value_counts().head(_SLICES).items():
             there = (named == value).to_numpy()
