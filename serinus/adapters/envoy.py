@@ -137,13 +137,14 @@ class EnvoyRouter:
             return  # nobody is ready: what Envoy has may yet be right, nothing else can be
         fallbacks = render.preference(routing, own) or sorted(own.keys() & known)
         move = _Move(loop, own, fallbacks, deadline)
-        self._publish(move, known)
+        self._publish(move, known, sight)
         weights = render.shares(routing, own)
         if weights or not desired:
             routes = render.routes(loop, weights, self._timeout)
-            _write(self._folder / render.ROUTES, routes)
-            self._until(move, render.ROUTES, lambda now: now.routes == routes["version_info"])
-            self._retire(move, known - desired, known)
+            wrote = _write(self._folder / render.ROUTES, routes)
+            if wrote or sight.routes != routes["version_info"]:
+                self._until(move, render.ROUTES, lambda now: now.routes == routes["version_info"])
+            self._retire(move, known - desired, known, sight)
 
     def observe(self, loop: str) -> RoutingState:
         """What Envoy routes now, and how the servers are. Raises Unavailable when Envoy cannot be asked."""
@@ -163,13 +164,14 @@ class EnvoyRouter:
             )
         )
 
-    def _publish(self, move: _Move, versions: Collection[int]) -> None:
+    def _publish(self, move: _Move, versions: Collection[int], sight: _Sight) -> None:
         """Give Envoy exactly the clusters of `versions`, and wait until it has them, endpoints included."""
+        wrote = False
         # Endpoints first: Envoy refuses a cluster whose file is not there.
         for version in versions:
             content = render.endpoints(move.loop, version, move.own, move.fallbacks)
-            _write(self._folder / render.endpoints_file(version), content)
-        _write(self._folder / render.CLUSTERS, render.clusters(str(self._folder), move.loop, versions))
+            wrote |= _write(self._folder / render.endpoints_file(version), content)
+        wrote |= _write(self._folder / render.CLUSTERS, render.clusters(str(self._folder), move.loop, versions))
         expected = {
             version: frozenset(
                 (where.address, where.port, priority)
@@ -178,9 +180,10 @@ class EnvoyRouter:
             )
             for version in versions
         }
-        self._until(move, render.CLUSTERS, lambda now: now.hosts == expected)
+        if wrote or sight.hosts != expected:
+            self._until(move, render.CLUSTERS, lambda now: now.hosts == expected)
 
-    def _retire(self, move: _Move, leaving: Iterable[int], known: set[int]) -> None:
+    def _retire(self, move: _Move, leaving: Iterable[int], known: set[int], sight: _Sight) -> None:
         """Take away the clusters of `leaving` that have no request left, then their servers."""
         now = self._clock()
         self._left = {version: self._left.get(version, now) for version in leaving}
@@ -192,7 +195,7 @@ class EnvoyRouter:
             if now - since >= patience or (now - since >= _LINGER and self._active(move.loop, version) == 0)
         }
         if quiet:
-            self._publish(move, known - quiet)
+            self._publish(move, known - quiet, sight)
             for version in quiet:
                 (self._folder / render.endpoints_file(version)).unlink(missing_ok=True)
             self._servers.want(sorted(known - quiet))
@@ -265,11 +268,11 @@ def _read(path: Path) -> dict | None:  # type: ignore[type-arg]
     return content if isinstance(content, dict) else None
 
 
-def _write(path: Path, content: Mapping[str, object]) -> None:
-    """Replace the file by a rename, which is what Envoy watches for; leave it alone when nothing changes."""
+def _write(path: Path, content: Mapping[str, object]) -> bool:
+    """Replace the file by a rename, which is what Envoy watches for, unless it is so already; whether it was not."""
     if _read(path) == content:
-        return
-    # The bootstrap is read at the start only; a name that begins with a dot is nobody's.
+        return False
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(content, indent=1))
     draft.replace(path)
+    return True

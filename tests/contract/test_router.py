@@ -73,8 +73,11 @@ def reach(router: Router, target: Routing, holds: Callable[[RoutingState], bool]
     seen: list[RoutingState] = []
 
     def reached() -> bool:
-        router.apply(LOOP, target)
-        state = router.observe(LOOP)
+        try:
+            router.apply(LOOP, target)
+            state = router.observe(LOOP)
+        except Unavailable:  # a machine too busy for Envoy to answer in time: a driver looks again, too
+            return False
         assert sum(v.weight for v in state.variants) in (0, 100)
         seen.append(state)
         return holds(state)

@@ -3,77 +3,29 @@
 from __future__ import annotations
 
 import http.client
-import logging
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from serinus.adapters import envoy as adapter
-from serinus.adapters.envoy import EnvoyRouter
-from serinus.errors import Fatal, Unavailable
-from serinus.facts import Routing, Variant
-from serinus.render.envoy import MAX_BODY
+from serinus.errors import Unavailable
+from serinus.render import envoy as render
 from services.local import programs
-from tests.servers.envoy import Envoy, Predictors, answers, envoy, free_port, predictors, until
-from tests.servers.load import PATH, Answer, Load, ask, load, plausible
-
-LOOP = "flights"
-FIGURES = logging.getLogger("figures")  # shown by --log-cli-level=INFO
-
-
-def routing(*shares: tuple[int, int]) -> Routing:
-    return Routing(tuple(Variant(version, weight) for version, weight in shares))
-
-
-class Local:
-    """One loop's Envoy, predictors and router."""
-
-    def __init__(self, running: Envoy, servers: Predictors) -> None:
-        self.envoy = running
-        self.servers = servers
-        self.router = self.follower()
-
-    def follower(self) -> EnvoyRouter:
-        """The router of a supervisor that has just started."""
-        return EnvoyRouter(self.envoy.folder, self.envoy.admin, self.servers, timedelta(seconds=5))
-
-    def weights(self) -> dict[int, int]:
-        return {v.version: v.weight for v in self.router.observe(LOOP).variants}
-
-    def reach(self, *shares: tuple[int, int]) -> None:
-        """Apply until Envoy routes so, and nothing else is left."""
-
-        def reached() -> bool:
-            self.router.apply(LOOP, routing(*shares))
-            return self.weights() == dict(shares)
-
-        until(reached, f"routing {shares}")
+from tests.servers.envoy import answers, envoy, predictors, until
+from tests.servers.envoy_loop import LOOP, Local, collect, report, routing
+from tests.servers.load import Answer, ask, load, plausible
 
 
 @pytest.fixture
 def local(tmp_path: Path) -> Iterator[Local]:
     with predictors() as servers, envoy(tmp_path / "envoy") as running:
         yield Local(running, servers)
-
-
-def collect(got: Load, count: int) -> list[Answer]:
-    """The next `count` answers to requests that are sent from now on."""
-    now = time.monotonic()
-    until(lambda: len(got.since(now)) >= count, f"{count} more answers", 60)
-    return got.since(now)
-
-
-def report(what: str, got: Load) -> None:
-    FIGURES.info("%s: %d requests, %d failed", what, len(got.answers), len(got.failed()))
-    assert not got.failed(), got.failed()[:5]
 
 
 def test_twenty_changes_of_weight_lose_nothing_and_split_as_told(local: Local) -> None:
@@ -96,19 +48,13 @@ def test_a_predictor_replaced_on_another_port_loses_nothing(local: Local) -> Non
             def moved(version: int = version) -> bool:
                 local.router.apply(LOOP, routing((1, 50), (2, 50)))
                 new = local.servers.state()[version]
-                return new.ready and f":{new.port}::" in http_get(f"{local.envoy.admin}/clusters")
+                return new.ready and f":{new.port}::" in local.admin("/clusters")
 
             until(moved, f"version {version} moved")
             old.terminate()
             assert old.wait(timeout=10) == 0
             collect(got, 200)
     report("4 endpoint swaps", got)
-
-
-def http_get(url: str) -> str:
-    import httpx
-
-    return httpx.get(url, trust_env=False).text
 
 
 @pytest.mark.parametrize(("dies", "lives"), [(2, 1), (1, 2)])
@@ -129,10 +75,10 @@ def test_a_killed_version_is_brought_back_with_its_weight(local: Local) -> None:
     local.reach((1, 80), (2, 20))
     with load(local.envoy.port) as got:
         local.servers.kill(1)
-        until(lambda: _apply(local, (1, 80), (2, 20)) == {1: 0, 2: 100}, "the weight goes to the living")
+        until(lambda: local.apply_once((1, 80), (2, 20)) == {1: 0, 2: 100}, "the weight goes to the living")
         collect(got, 100)
         local.servers.start(1)
-        until(lambda: _apply(local, (1, 80), (2, 20)) == {1: 80, 2: 20}, "the weight comes back")
+        until(lambda: local.apply_once((1, 80), (2, 20)) == {1: 80, 2: 20}, "the weight comes back")
         assert plausible(collect(got, 300), 2, 20)
         state = local.router.observe(LOOP).of(1)
         assert state is not None
@@ -140,23 +86,18 @@ def test_a_killed_version_is_brought_back_with_its_weight(local: Local) -> None:
     report("killed and started again", got)
 
 
-def _apply(local: Local, *shares: tuple[int, int]) -> dict[int, int]:
-    local.router.apply(LOOP, routing(*shares))
-    return local.weights()
-
-
 def test_with_nobody_ready_the_route_stays_as_it_is(local: Local) -> None:
     local.reach((1, 80), (2, 20))
     local.servers.kill(1)
     local.servers.kill(2)
-    assert _apply(local, (1, 80), (2, 20)) == {1: 80, 2: 20}
+    assert local.apply_once((1, 80), (2, 20)) == {1: 80, 2: 20}
 
 
 def test_the_last_version_serves_until_its_only_successor_is_ready(local: Local) -> None:
     local.reach((1, 100))
     local.servers.broken.add(2)
     with load(local.envoy.port) as got:
-        until(lambda: _apply(local, (2, 100)) == {1: 100, 2: 0}, "the successor is started")
+        until(lambda: local.apply_once((2, 100)) == {1: 100, 2: 0}, "the successor is started")
         assert {a.version for a in collect(got, 200)} == {1}
         local.servers.broken.clear()
         local.reach((2, 100))
@@ -176,8 +117,8 @@ def test_removal_lets_the_requests_under_way_finish_before_the_process_is_asked_
 
     with load(local.envoy.port) as got, ThreadPoolExecutor(24) as pool:
         slow = [pool.submit(patient, i) for i in range(24)]
-        until(lambda: under_way(local, 1) > 4 < under_way(local, 2), "slow requests at both versions")
-        until(lambda: _apply(local, (1, 100)) == {1: 100, 2: 0}, "the route is gone")
+        until(lambda: local.under_way(1) > 4 < local.under_way(2), "slow requests at both versions")
+        until(lambda: local.apply_once((1, 100)) == {1: 100, 2: 0}, "the route is gone")
         assert process.poll() is None
         local.reach((1, 100))
         done = [f.result() for f in slow if f.done()]
@@ -188,11 +129,6 @@ def test_removal_lets_the_requests_under_way_finish_before_the_process_is_asked_
     ]
     got.answers.extend(f.result() for f in slow)
     report("removal", got)
-
-
-def under_way(local: Local, version: int) -> int:
-    name = f"cluster.{LOOP}-v{version}.upstream_rq_active"
-    return int(http_get(f"{local.envoy.admin}/stats?filter={name}$").split()[-1])
 
 
 def test_envoy_outlives_a_killed_parent(local: Local, tmp_path: Path) -> None:
@@ -233,13 +169,17 @@ def test_a_killed_envoy_comes_back_with_the_same_routing_by_its_files(local: Loc
     report("Envoy restarted", got)
 
 
-def test_a_second_envoy_cannot_take_half_of_the_requests(local: Local, tmp_path: Path) -> None:
-    """Without this two Envoys would share the port, and the kernel would deal the connections out."""
-    bootstrap = adapter.prepare(tmp_path / "second", local.envoy.port, free_port())
-    arguments = adapter.command(programs.envoy(), bootstrap)
-    second = subprocess.run(arguments, capture_output=True, timeout=20, check=False)
-    assert second.returncode != 0
-    assert b"Address already in use" in second.stderr
+def test_no_route_names_a_cluster_that_envoy_has_not_taken_up(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    local.reach((1, 100))
+    with monkeypatch.context() as patch, load(local.envoy.port) as got:
+        patch.setattr(render, "clusters", lambda *_: {"version_info": "refused", "resources": [{"name": "no type"}]})
+        local.servers.want([1, 2])
+        until(lambda: local.servers.state()[2].ready, "version 2 is ready")
+        with pytest.raises(Unavailable, match="its log says why"):
+            local.router.apply(LOOP, routing((1, 50), (2, 50)))
+        assert local.weights() == {1: 100, 2: 0}
+        collect(got, 100)
+    report("clusters refused", got)
 
 
 class Killed(BaseException):
@@ -278,58 +218,3 @@ def test_a_supervisor_killed_at_any_step_is_followed_by_one_that_goes_on(
                 break  # there are not so many steps: every one had its turn
     assert deaths >= 7
     report(f"supervisor killed at each of {deaths} steps", got)
-
-
-@pytest.mark.parametrize("status", [500, 503, 400, 404, 422])
-def test_an_answer_of_the_predictor_is_passed_on_unchanged_and_asked_for_once(local: Local, status: int) -> None:
-    local.reach((1, 100), (2, 0))
-    connection = http.client.HTTPConnection("127.0.0.1", local.envoy.port)
-    assert ask(connection, b'{"status": %d}' % status).status == status
-    kept = connection.sock
-    assert ask(connection).status == 200
-    assert connection.sock is kept  # the connection was kept
-    assert (local.servers.asked(1), local.servers.asked(2)) == (2, 0)
-    connection.close()
-
-
-def test_a_body_of_3_mb_is_answered_by_another_version_when_its_own_is_killed_over_it(local: Local) -> None:
-    local.reach((1, 0), (2, 100))
-    connection = http.client.HTTPConnection("127.0.0.1", local.envoy.port, timeout=10)
-    connection.request("POST", PATH + "?0.5", b"x" * 3_000_000)
-    until(lambda: local.servers.asked(2) == 1 == under_way(local, 2), "version 2 works on it")
-    local.servers.kill(2)
-    response = connection.getresponse()
-    assert (response.status, response.read()) == (200, b'{"version": 1, "bytes": 3000000}')
-    assert response.getheader("x-serinus-version") == "1"
-    connection.close()
-
-
-def test_a_body_over_the_bound_is_refused_before_it_is_sent(local: Local) -> None:
-    local.reach((1, 100))
-    connection = http.client.HTTPConnection("127.0.0.1", local.envoy.port, timeout=10)
-    connection.putrequest("POST", PATH)
-    connection.putheader("content-length", str(MAX_BODY + 1))
-    connection.endheaders()
-    response = connection.getresponse()
-    assert response.status == 413
-    assert response.read() == b'{"error": "expected a body of at most 16777216 bytes"}'
-    assert local.servers.asked(1) == 0
-    connection.close()
-
-
-def test_a_slow_version_costs_its_caller_no_more_than_the_timeout(local: Local) -> None:
-    local.router = EnvoyRouter(local.envoy.folder, local.envoy.admin, local.servers, timedelta(milliseconds=300))
-    local.reach((1, 100), (2, 0))
-    connection = http.client.HTTPConnection("127.0.0.1", local.envoy.port, timeout=10)
-    before = time.monotonic()
-    assert ask(connection, b'{"seconds": 3}').status == 0  # 504 in plain text
-    assert time.monotonic() - before < 2
-    assert (local.servers.asked(1), local.servers.asked(2)) == (1, 0)
-    connection.close()
-
-
-def test_a_folder_of_another_loop_is_refused(local: Local) -> None:
-    local.reach((1, 100))
-    with pytest.raises(Fatal, match="expected clusters of other only"):
-        local.router.apply("other", routing((1, 100)))
-    assert local.weights() == {1: 100}
