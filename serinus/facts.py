@@ -426,6 +426,7 @@ class World:
     block: Block | None = None  # the interval that `loop.question` asked for
     requests: tuple[Request, ...] = ()
     unseen: Mapping[str, str] = field(default_factory=dict)  # what could not be seen -> why
+    since: datetime | None = None  # when this driver began to look; before that nobody may have looked
 
 
 @dataclass(frozen=True)

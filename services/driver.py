@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from serinus.decide import counts, loop
-from serinus.errors import Unavailable
-from serinus.facts import Block, CountsQuestion, Plan, RolloutRecord, RunState, Status, World
+from serinus.errors import Fatal, Unavailable
+from serinus.facts import Block, CountsQuestion, Event, Plan, RolloutRecord, RunState, Status, World
 from serinus.ports import Entry, Ledger, Metrics, Registry, Router, Runner
 from serinus.spec import Latency, ModelLoop
 
@@ -31,15 +31,25 @@ class Ports:
     ledger: Ledger
 
 
-def look(spec: ModelLoop, ports: Ports, now: datetime) -> Plan:
-    """One look. Raises Unavailable or Conflict when the ledger itself cannot be read or written: look again."""
+@dataclass(frozen=True)
+class Looked:
+    """What was seen at a look, and the plan that was carried out."""
+
+    world: World
+    plan: Plan
+
+
+def look(spec: ModelLoop, ports: Ports, now: datetime, since: datetime | None = None) -> Looked:
+    """One look; `since` is when this driver began to look.
+
+    Raises Unavailable or Conflict when the ledger itself cannot be read or written: look again.
+    """
     entry = ports.ledger.read(spec.name)
-    world = observe(spec, ports, entry, now)
-    plan = loop.next(spec, entry.status, world, now)
-    status = carry_out(spec.name, plan, ports)
-    if status != entry.status or plan.events:
-        ports.ledger.write(spec.name, status, plan.events, entry.revision)
-    return replace(plan, status=status)
+    world = replace(observe(spec, ports, entry, now), since=since)
+    plan = carry_out(spec.name, loop.next(spec, entry.status, world, now), ports, now)
+    if plan.status != entry.status or plan.events:
+        ports.ledger.write(spec.name, plan.status, plan.events, entry.revision)
+    return Looked(world, plan)
 
 
 def observe(spec: ModelLoop, ports: Ports, entry: Entry, now: datetime) -> World:
@@ -56,13 +66,15 @@ def observe(spec: ModelLoop, ports: Ports, entry: Entry, now: datetime) -> World
     )
 
 
-def carry_out(name: str, plan: Plan, ports: Ports) -> Status:
-    """Routing, run, aliases, records, in this order. Returns the status to write, with what is still owed.
+def carry_out(name: str, plan: Plan, ports: Ports, now: datetime) -> Plan:
+    """Routing, run, aliases, records, in this order. Returns the plan with what is still owed and what went wrong.
 
-    What fails is not an error here: routing and aliases are derived anew at every look, a run that the runner does not
-    know is asked for again, and records are owed until the registry has them.
+    A part that is away is not an error here: routing and aliases are derived anew at every look, a run that the runner
+    does not know is asked for again, and records are owed until the registry has them.
     """
     failed: dict[str, str] = {}
+    events: list[Event] = []
+    owed: list[RolloutRecord] = []
     if plan.routing is not None:
         routing = plan.routing
         _try(failed, "router", lambda: ports.router.apply(name, routing))
@@ -70,17 +82,20 @@ def carry_out(name: str, plan: Plan, ports: Ports) -> Status:
         run = plan.run
         _try(failed, "runner", lambda: ports.runner.submit(run))
     for move in plan.aliases:
-        _try(failed, "registry", lambda m=move: ports.registry.alias(name, m.alias, m.version))  # type: ignore[misc]
-    owed = tuple(record for record in plan.records if not _recorded(name, ports.registry, record))
-    return replace(plan.status, owed=owed)
-
-
-def _recorded(name: str, registry: Registry, record: RolloutRecord) -> bool:
-    try:
-        registry.record(name, record)
-    except Unavailable:
-        return False
-    return True
+        try:
+            ports.registry.alias(name, move.alias, move.version)
+        except Unavailable:
+            continue
+        except Fatal as error:
+            events.append(Event(now, "RecordLost", f"alias {move.alias} could not be moved: {error}", move.version))
+    for record in plan.records:
+        try:
+            ports.registry.record(name, record)
+        except Unavailable:
+            owed.append(record)
+        except Fatal as error:  # the version was deleted by hand: there is nothing to keep the record with
+            events.append(Event(now, "RecordLost", f"{record.outcome}, {record.reason}: {error}", record.version))
+    return replace(plan, status=replace(plan.status, owed=tuple(owed)), events=(*plan.events, *events))
 
 
 def _runs(name: str, runner: Runner, status: Status) -> tuple[RunState, ...]:

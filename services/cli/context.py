@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from serinus.adapters.file_ledger import FileLedger
 
+from serinus.adapters.file_ledger import FileLedger
 from serinus.errors import Fatal, SerinusError, SpecError
 from services.local import supervisor
 from services.local.supervisor import Card

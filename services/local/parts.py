@@ -10,14 +10,13 @@ from pathlib import Path
 
 import httpx
 from prometheus_client import CollectorRegistry, start_http_server
-from serinus.adapters.file_ledger import FileLedger
-from serinus.adapters.prometheus import PrometheusMetrics
 
 from serinus.adapters.envoy import EnvoyRouter
+from serinus.adapters.file_ledger import FileLedger
 from serinus.adapters.kfp_local import LocalRunner
 from serinus.adapters.mlflow import MlflowRegistry
-from serinus.errors import Fatal, SerinusError, Unavailable
-from serinus.facts import RoutingState
+from serinus.adapters.prometheus import PrometheusMetrics
+from serinus.errors import Fatal, SerinusError
 from serinus.spec import ModelLoop
 from services.drift import job
 from services.driver import Ports
@@ -90,13 +89,6 @@ class Parts:
     def edit(self, spec: ModelLoop) -> None:
         """The newest spec counts for what starts from now on."""
         self._predictors.edit(spec)
-
-    def router_state(self) -> RoutingState | None:
-        """What serves now, None when Envoy cannot be asked."""
-        try:
-            return self.ports.router.observe("")
-        except Unavailable:
-            return None
 
     def drift_due(self, spec: ModelLoop, now: datetime) -> bool:
         """Whether `drift.every` has passed since the last look, counted over restarts of the supervisor too."""

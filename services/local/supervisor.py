@@ -20,7 +20,7 @@ from typing import IO
 
 from serinus import loading
 from serinus.errors import Fatal, SerinusError, SpecError
-from serinus.facts import Event, Plan
+from serinus.facts import Event
 from serinus.spec import ModelLoop
 from services import driver
 from services.local import parts, processes
@@ -75,6 +75,7 @@ class Supervisor:
         self._metrics = LoopMetrics(self._spec.name)
         self._stack.callback(parts.serve_metrics(self._metrics.registry, self._parts.addresses))
         self._parts.start(progress)
+        self._since = datetime.now(UTC)
         return self._parts.addresses
 
     def run(self) -> None:
@@ -108,17 +109,14 @@ class Supervisor:
 
     def _look(self) -> None:
         try:
-            plan = driver.look(self._spec, self._parts.ports, datetime.now(UTC))
+            looked = driver.look(self._spec, self._parts.ports, datetime.now(UTC), self._since)
         except SerinusError as error:
             self._complain(f"this look failed and will be repeated: {error}")
             return
         self._last_error = ""
-        self._show(plan)
-
-    def _show(self, plan: Plan) -> None:
-        for event in plan.events:
+        for event in looked.plan.events:
             self._tell(event)
-        self._metrics.show(plan, self._parts.router_state())
+        self._metrics.show(looked.plan, looked.world.routing)
 
     def _reread(self) -> None:
         """Follow edits of the file; a broken edit is said once, and the last good spec stays."""

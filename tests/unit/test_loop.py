@@ -202,6 +202,14 @@ def test_a_canary_that_convinced_at_every_step_takes_over_and_the_old_champion_i
     assert AliasMove("champion", 2) in plan.aliases
 
 
+def test_time_in_which_nobody_looked_is_not_held_against_the_canary() -> None:
+    status = replace(SERVING, rollout=canary())
+    back = NOW + timedelta(hours=1)
+    seen = world(versions=(CHAMPION, CHALLENGER), routing=routing((1, 80), (2, 20)), since=back)
+    assert kinds(next_(status, seen, back + SECOND)) == []
+    assert kinds(next_(status, seen, back + 60 * SECOND)) == ["RolledBack"]
+
+
 def test_a_router_that_cannot_be_asked_holds_the_rollout() -> None:
     status = replace(SERVING, rollout=canary())
     seen = world(versions=(CHAMPION, CHALLENGER), routing=None, unseen={"router": "refused"})

@@ -1,0 +1,76 @@
+"""`python -m services.drift --loop-file FILE`: one look. Exit code 0: looked, 1: could not, 2: used wrongly."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from serinus import wire
+from serinus.errors import SerinusError, SpecError
+from services.drift import job, local
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Look once; returns the exit code."""
+    given = _parser().parse_args(arguments)
+    try:
+        look = local.check(given.loop_file, given.state, datetime.now(UTC), given.prometheus, given.mlflow)
+    except SpecError as error:
+        sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
+        return 2
+    except SerinusError as error:
+        sys.stderr.write(f"could not look: {error}\n")
+        return 1
+    sys.stdout.write(wire.dump(look).decode() + "\n" if given.json else _text(look))
+    return 0 if look.looked else 1
+
+
+def _text(look: job.Look) -> str:
+    finding, lines = look.finding, []
+    window = f"{finding.window.start:%Y-%m-%d %H:%M:%S} to {finding.window.end:%Y-%m-%d %H:%M:%S} UTC"
+    lines.append(f"{finding.verdict.outcome}: {finding.verdict.reason}")
+    lines.append(f"version {finding.version or '-'}, window {window}")
+    lines.append(f"retrain {'asked' if look.ask else 'not asked'}: {look.ask.reason}")
+    if look.run is not None:
+        lines.append(f"run {look.run.key} is {look.run.phase}")
+    if look.problem:
+        lines.append(f"the runner could not be asked, the loop asks again: {look.problem}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m services.drift", description="Look once for drift.")
+    environment = os.environ.get
+    parser.add_argument(
+        "--loop-file",
+        type=Path,
+        default=environment("SERINUS_LOOP_FILE"),
+        required="SERINUS_LOOP_FILE" not in os.environ,
+        help="the ModelLoop file [SERINUS_LOOP_FILE]",
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=Path(environment("SERINUS_STATE", ".serinus")),
+        help="folder of the loop's state [SERINUS_STATE, .serinus]",
+    )
+    parser.add_argument(
+        "--prometheus",
+        default=environment("SERINUS_PROMETHEUS_URL", ""),
+        help="Prometheus' URL [SERINUS_PROMETHEUS_URL, the one of the state folder]",
+    )
+    parser.add_argument(
+        "--mlflow",
+        default=environment("SERINUS_MLFLOW_URL", ""),
+        help="MLflow's URL [SERINUS_MLFLOW_URL, the one of the state folder]",
+    )
+    parser.add_argument("--json", action="store_true", help="print the look as JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,151 @@
+"""One look for drift: counts and profile in, a finding into the ledger, a run requested when the rule says so."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from serinus import artifact, wire
+from serinus.decide.drift import compare, could_not_look, nothing_to_compare
+from serinus.decide.keys import run_key
+from serinus.decide.retrain import Ask, drift_asks
+from serinus.detectors import TABLE
+from serinus.errors import SerinusError, SpecError, Unavailable
+from serinus.facts import Contract, DriftFinding, Profile, Request, RunRequest, RunState, Series, Window
+from serinus.ports import Entry, Ledger, Metrics, ModelStore, Runner
+from serinus.spec import DriftSpec, ModelLoop
+
+FEATURES = "serinus_feature_bin_total"
+SCORES = "serinus_score_bin_total"
+BY = "drift job"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look found, whether that asks for a retrain, and the run that came of it."""
+
+    finding: DriftFinding
+    ask: Ask
+    run: RunState | None = None
+    problem: str = ""  # why the runner could not be asked, when it could not; the loop asks again
+
+    @property
+    def looked(self) -> bool:
+        """Whether it could look, whatever it found."""
+        return self.finding.verdict.outcome != "error"
+
+
+def run(
+    spec: ModelLoop,
+    ledger: Ledger,
+    store: ModelStore,
+    metrics: Metrics,
+    runner: Runner,
+    now: datetime,
+    *,
+    models: Path,
+) -> DriftFinding:
+    """The finding of `check`, for callers who need no more."""
+    return check(spec, ledger, store, metrics, runner, now, models=models).finding
+
+
+def check(
+    spec: ModelLoop,
+    ledger: Ledger,
+    store: ModelStore,
+    metrics: Metrics,
+    runner: Runner,
+    now: datetime,
+    *,
+    models: Path,
+) -> Look:
+    """Look once at the window that ends `now` and leave the finding in the ledger's inbox, an `error` too.
+
+    When the rule asks for a retrain the request says so before the runner is asked: whatever happens between the two,
+    the loop asks again, and the run's key keeps it one run. `models` is the folder of fetched model directories.
+
+    Raises what the ledger raises (the finding then is nowhere), and SpecError when the loop has drift switched off.
+    """
+    drift = _drift(spec)
+    entry = ledger.read(spec.name)
+    finding = _find(spec, entry.status.champion, store, metrics, now, models)
+    known = history(entry, finding)
+    ended = entry.status.last_run.ended if entry.status.last_run is not None else None
+    ask = drift_asks(drift, known, ended, _running(entry), now)
+    key = run_key(spec.name, "drift", finding.window.end) if ask else ""
+    name = f"drift-{finding.version}-{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
+    ledger.ask(spec.name, Request(name, "drift", now, BY, finding.version, ask.reason, finding, key))
+    if not ask:
+        return Look(finding, ask)
+    request = RunRequest(key, spec.name, "drift", now, spec.model_dump_json(by_alias=True))
+    try:
+        return Look(finding, ask, runner.submit(request))
+    except Unavailable as error:
+        return Look(finding, ask, problem=str(error))
+
+
+def look(spec: ModelLoop, version: int, profile: Profile, metrics: Metrics, now: datetime) -> DriftFinding:
+    """The window that ends `now`: what `version` answered in it against `profile`. Raises Unavailable.
+
+    A version that serves for less than a window is compared by what it has answered so far.
+    """
+    drift = _drift(spec)
+    window = Window(now - drift.window, now)
+    labels = {"loop": spec.name, "version": str(version)}
+    counted = metrics.increases(FEATURES, labels, window.start, window.end)
+    scored = metrics.increases(SCORES, labels, window.start, window.end)
+    features = {
+        name: _tally(series for series in counted if series.labels.get("feature") == name)
+        for name in {series.labels.get("feature", "") for series in counted}
+    }
+    engine = TABLE[drift.detector]
+    return compare(drift, version, profile, features, _tally(scored), p_values=engine, window=window)
+
+
+def history(entry: Entry, finding: DriftFinding) -> tuple[DriftFinding, ...]:
+    """Every finding of the same version that the ledger holds, handled or not, and `finding`; oldest first."""
+    open_ = (request.finding for request in entry.requests if request.kind == "drift" and request.finding is not None)
+    found = {f.window.end: f for f in (*entry.status.drift, *open_) if f.version == finding.version}
+    return (*(found[end] for end in sorted(found) if end < finding.window.end), finding)
+
+
+def _drift(spec: ModelLoop) -> DriftSpec:
+    if spec.spec.drift is None:
+        raise SpecError(["spec.drift: is null, which switches the drift job off; give it a value to look"])
+    return spec.spec.drift
+
+
+def _find(
+    spec: ModelLoop, champion: int | None, store: ModelStore, metrics: Metrics, now: datetime, models: Path
+) -> DriftFinding:
+    window = Window(now - _drift(spec).window, now)
+    if champion is None:
+        return nothing_to_compare(window, "no version serves everyone yet, so there is no profile to compare with")
+    try:
+        profile = _profile(store, spec.name, champion, models)
+        return look(spec, champion, profile, metrics, now)
+    except SerinusError as error:
+        return could_not_look(champion, window, str(error))
+
+
+def _profile(store: ModelStore, loop: str, version: int, models: Path) -> Profile:
+    """The training profile of a version, from its contract; the model itself is not loaded."""
+    directory = store.fetch(loop, version, models / loop / str(version))
+    artifact.verify(directory)
+    return wire.load(Contract, (directory / artifact.CONTRACT).read_bytes()).profile
+
+
+def _running(entry: Entry) -> bool:
+    """Whether a run is in flight, or was asked for by a look that the loop has not heard of yet."""
+    return entry.status.run is not None or any(request.run or request.kind == "run" for request in entry.requests)
+
+
+def _tally(series: Iterable[Series]) -> Mapping[str, int]:
+    """Rows by bin, over all the processes that served the version."""
+    rows: Counter[str] = Counter()
+    for one in series:
+        rows[one.labels.get("bin", "")] += round(one.increase)
+    return rows
