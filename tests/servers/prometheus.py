@@ -158,7 +158,8 @@ def exporter() -> Iterator[Exporter]:
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            with contextlib.suppress(OSError):  # a Prometheus that ends hangs up
+                self.wfile.write(body)
             told.scrapes += 1
 
         def log_message(self, format: str, *args: object) -> None:
