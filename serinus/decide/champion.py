@@ -83,8 +83,9 @@ def _champion(spec: Validation, evaluation: Evaluation, champion: float) -> Verd
     if difference <= -spec.margin:
         return Verdict("champion", "fail", f"{said}: worse by at least the margin {spec.margin:g}.", figures)
     # The interval shrinks with the root of the rows.
-    rows = math.ceil(evaluation.rows * ((difference - low) / (difference + spec.margin)) ** 2)
-    advice = f"it may be worse by more than the margin {spec.margin:g}; some {rows} holdout rows could tell"
+    rows = evaluation.rows * ((difference - low) / (difference + spec.margin)) ** 2
+    could = f"some {math.ceil(rows)} holdout rows" if rows <= 10 * evaluation.rows else "many more holdout rows"
+    advice = f"it may be worse by more than the margin {spec.margin:g}; {could} or a wider margin could tell"
     return Verdict("champion", "fail", f"{said}: {advice}.", figures)
 
 

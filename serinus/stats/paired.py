@@ -1,7 +1,8 @@
 """Intervals of the difference between two models on the same rows: DeLong's for ROC AUC, the bootstrap's for the rest.
 
-Both take the rows as independent given the models. In a holdout split by time, errors come in clusters (a storm, an
-outage), so that the intervals are somewhat too narrow; pairing removes the part that both models share.
+Both take the rows as independent given the models. In a holdout split by time they are not quite: errors come in
+clusters (a storm, an outage), and the intervals are too narrow for what the next weeks will bring. docs/gates.md has
+figures. Pairing removes the part that both models share.
 """
 
 from __future__ import annotations
