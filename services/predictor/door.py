@@ -1,7 +1,7 @@
 """The HTTP door: every request passes here, inference is answered here, other GETs go on to KServe's own routes.
 
-KServe's routes for inference are not used, its data plane is: they answer `[]` or a wrong content type with 500, drop
-the connection on what they do not expect, and cost more than most models (FACTS measured by `benchmarks/`).
+KServe's routes for inference are not used, its data plane is: they answer `[]` or a wrong content type with 500 and
+drop the connection on what they do not expect. What they cost pays for the checks and the thread here.
 """
 
 from __future__ import annotations
