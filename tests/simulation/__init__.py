@@ -1,0 +1,1 @@
+"""Whole rollouts in fake time with seeded traffic: the rates of error that the judge promises, counted."""
