@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 from serinus.errors import Fatal
 
@@ -44,6 +45,7 @@ def resolve(reference: str, folder: Path | None) -> Callable[..., object]:
         raise Fatal(
             f"python: {reference}: importing {module_name} from {where} failed: {type(error).__name__}: {error}"
         ) from error
+    _mine(module, reference, folder)
     found = getattr(module, function_name, None)
     if not callable(found):
         functions = sorted(
@@ -55,3 +57,16 @@ def resolve(reference: str, folder: Path | None) -> Callable[..., object]:
         raise Fatal(f"python: {reference}: expected function {function_name} in module {module_name}, found {held}")
     function: Callable[..., object] = found
     return function
+
+
+def _mine(module: ModuleType, reference: str, folder: Path | None) -> None:
+    """Raises Fatal when `folder` has a module of this name and Python took another one."""
+    top = module.__name__.partition(".")[0]
+    if folder is None or not ((folder / f"{top}.py").exists() or (folder / top).is_dir()):
+        return
+    taken = getattr(module, "__file__", None)
+    if taken is not None and not Path(taken).resolve().is_relative_to(folder.resolve()):
+        raise Fatal(
+            f"python: {reference}: expected module {top} from {folder}, but Python has one of that name in {taken};"
+            " rename yours"
+        )

@@ -79,7 +79,7 @@ def _times(rows: int, rng: np.random.Generator) -> pd.Series[Any]:
     )
 
 
-def _loop(  # noqa: PLR0917
+def _loop(
     name: str, task: str, time: str, label: str, features: dict[str, list[str]], metric: str, spec: dict[str, Any]
 ) -> ModelLoop:
     """A ModelLoop; `spec` replaces whole parts of it: `training={...}`, `source={...}`, `validation={...}`."""
@@ -100,3 +100,24 @@ def _loop(  # noqa: PLR0917
         **spec,
     }
     return ModelLoop.model_validate({"metadata": {"name": name}, "spec": parts})
+
+
+SMALL: dict[str, dict[str, Any]] = {
+    "logistic-regression": {},
+    "hist-gradient-boosting": {"max_iter": 15},
+    "random-forest": {"n_estimators": 15, "min_samples_leaf": 5},
+}
+"""Every built-in estimator, small enough to be fitted often."""
+
+CASES = [
+    (make, name)
+    for make in (binary, multiclass, regression)
+    for name in SMALL
+    if (make, name) != (regression, "logistic-regression")
+]
+"""(data set, estimator that can learn it)"""
+
+
+def training(name: str, **params: Any) -> dict[str, Any]:
+    """`spec.training` of a small estimator."""
+    return {"estimator": name, "params": {**SMALL[name], **params}}

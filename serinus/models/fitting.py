@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,11 +53,18 @@ def fit(spec: ModelLoop, frame: pd.DataFrame, dataset: Dataset, code: Path | Non
                 f" of {len(frame)} in the window; see data.history and data.holdout"
             )
     contract = _draft(spec, train, dataset)
+    for field in contract.fields:
+        if train[field.name].isna().all():
+            raise DataError(
+                f"feature {field.name}: expected a value in some of the {len(train)} training rows, got only nulls;"
+                " mend the source, or take it out of data.features"
+            )
     target = train[contract.label]
     if contract.task != "regression":
         classes.check(contract, target.tolist())
-    # The number of BLAS threads shows in the last bits of a solver's sums; that of OpenMP's does not in the trees.
-    with threadpool_limits(limits=1, user_api="blas"):
+    # The number of BLAS threads shows in the last bits of a solver's sums. That of OpenMP's does not in the trees, and
+    # one core is left to those who answer requests meanwhile.
+    with threadpool_limits({"blas": 1, "openmp": max(1, (os.cpu_count() or 1) - 1)}):
         if spec.spec.training.python is not None:
             estimator = user.fit(contract, columns(contract, train).values, target, code)
         else:

@@ -132,6 +132,7 @@ def _csv(fs: Any, name: str, columns: Columns) -> pd.DataFrame:
             dtype=dict.fromkeys((columns.time, *columns.texts), str),
             na_values=nulls,
             keep_default_na=False,
+            float_precision="round_trip",  # the default is off by a last bit, and content would depend on the format
         )
     return typed(frame, columns, f"file {name}")
 
