@@ -117,7 +117,7 @@ class PrometheusMetrics:
             base = older.get(key, 0.0) if summary.base is None else summary.base
             gained = summary.last - base if summary.last >= base else summary.last
             gains[key] = Gain(gained, summary.samples)
-        reset = {key: older.get(key) for key, s in found.items() if s.resets > 0}
+        reset = {key: older.get(key, s.base) for key, s in found.items() if s.resets > 0}
         if reset:
             samples = sum(s.samples for s in found.values())
             gains |= self._reset(selector.of(reset), reset, start, end, samples)
@@ -126,12 +126,12 @@ class PrometheusMetrics:
     def _reset(
         self, selector: _Selector, reset: Mapping[Key, float | None], start: int, end: int, samples: int
     ) -> dict[Key, Gain]:
-        """The gains of series that were reset, from raw samples; over long intervals half by half."""
+        """The gains of series that were reset, from raw samples and what they were before; long intervals by halves."""
         if samples > self._max_samples and end - start > self._lookback:
             middle = (start + end) // 2
             halves = [self._gains(selector, start, middle), self._gains(selector, middle, end)]
             return {key: _sum(half[key] for half in halves if key in half) for key in reset}
-        answer = self._ask(f"{selector}[{end - start + self._lookback}ms]", end, "matrix")
+        answer = self._ask(f"{selector}[{end - start}ms]", end, "matrix")
         raw = {_key(row["metric"]): [(round(at * 1000), float(value)) for at, value in row["values"]] for row in answer}
         return {key: gain(raw.get(key, ()), start, end, before) for key, before in reset.items()}
 
