@@ -181,8 +181,9 @@ class LocalRunner:
 
     def _end(self, run: Path, step: str, reason: str) -> None:
         """Kill what lives of the run, then say how it ended, unless it managed to say so itself."""
-        if folder.kill(run):
-            folder.finish(run, folder.End("failed", self._now(), step, reason))
+        if not folder.kill(run):
+            raise Unavailable(f"{run}: its processes do not die (waiting for a disk?); ask again, or kill them by hand")
+        folder.finish(run, folder.End("failed", self._now(), step, reason))
         shutil.rmtree(run / "tmp", ignore_errors=True)
 
     def _prune(self) -> None:
