@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from serinus.errors import DataError, Unavailable
+from serinus.errors import DataError, SerinusError, Unavailable
 from serinus.facts import Window
 from serinus.sources.columns import Columns, present, typed
 from serinus.spec import Source
@@ -150,5 +150,7 @@ def _told(where: str) -> Iterator[None]:
             f"{where}: expected a whole Parquet or CSV file: {error};"
             " if it is still being written, write it under a name that ends in .tmp and rename it"
         ) from error
-    except OSError as error:
+    except SerinusError:
+        raise
+    except Exception as error:  # OSError, or whatever the library behind an fsspec file system raises
         raise Unavailable(f"{where}: could not be read: {error}") from error

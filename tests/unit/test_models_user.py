@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from serinus import artifact, models, sources
-from serinus.errors import ArtifactError, Fatal
+from serinus.errors import ArtifactError, DataError, Fatal
 from serinus.models import scoring
 from serinus.steps import ingest, train
 from tests import data_sets
@@ -83,6 +83,16 @@ def narrow(X, y, params):
     return LogisticRegression().fit(X[["price"]], y)
 
 
+def twofold(X, y, params):
+    model = nearest(X, y, {})
+    model.predict_proba = lambda X: np.zeros((len(X), 3))
+    return model
+
+
+def silent(X, y, params):
+    return Nearest(power=np.nan).fit(X, y)
+
+
 def nothing(X, y, params):
     return "a model"
 
@@ -125,6 +135,17 @@ def test_a_users_estimator_type_is_trained_kept_and_loaded_when_it_is_trusted(
     assert answers.labels in (["kept"], ["returned"])
     with pytest.raises(ArtifactError, match=f"nobody allowed: {name}.Nearest"):
         artifact.load(directory)
+
+
+def test_a_type_that_cannot_be_imported_here_is_named(
+    tmp_path: Path, code: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, name = code
+    directory = _trained(tmp_path, code, "nearest", trust=[f"{name}.Nearest"])
+    monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry != str(folder)])
+    with pytest.raises(ArtifactError, match=f"a type it holds cannot be imported: No module named '{name}'"):
+        artifact.load(directory, [f"{name}.Nearest"], tmp_path)
 
 
 def test_the_function_gets_typed_columns_text_labels_and_the_params(tmp_path: Path, code: tuple[Path, str]) -> None:
@@ -181,6 +202,8 @@ def test_global_randomness_is_seeded(tmp_path: Path, code: tuple[Path, str]) -> 
     [
         ("encoded", Fatal, r"expected an estimator whose classes_ are the values of fate \(kept, returned\), got 0, 1"),
         ("narrow", Fatal, r"rows of X \(columns weight, price, shop\) as fit was given them; its predict_proba failed"),
+        ("twofold", Fatal, r"expected predict_proba of 5 rows to have shape \(5, 2\), got \(5, 3\)"),
+        ("silent", DataError, "expected a finite score for every row of the holdout, got NaN or inf"),
         ("nothing", Fatal, "expected a fitted scikit-learn estimator .* got str without predict_proba and classes_"),
         ("fails", Fatal, "failed: KeyError: 'weather'"),
         ("nearest", ArtifactError, r"nobody allowed: own_\w+\.Nearest; .* spec\.training\.trust"),

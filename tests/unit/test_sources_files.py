@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from serinus import sources
-from serinus.errors import DataError
+from serinus.errors import DataError, Unavailable
 from serinus.spec import ModelLoop
 from tests import data_sets
 
@@ -182,3 +182,11 @@ def test_csv_text_stays_as_it_is_written_and_only_an_empty_field_is_null(tmp_pat
     found = _read(spec, tmp_path)
     assert found["shop"].tolist() == ["007", "NA", None]
     np.testing.assert_array_equal(found["weight"], [np.nan, np.nan, 4.0])
+
+
+def test_a_file_that_vanishes_or_cannot_be_opened_is_worth_another_try(tmp_path: Path) -> None:
+    """A compaction may take files away between the listing and the reading."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.parquet").symlink_to(tmp_path / "gone")
+    with pytest.raises(Unavailable, match=r"file .*data/a\.parquet: could not be read"):
+        _read(_loop("data")[0], tmp_path)

@@ -71,3 +71,9 @@ def test_a_module_hidden_by_an_installed_one_is_refused_rather_than_swapped(tmp_
     (tmp_path / "json.py").write_text("def fit(): ...\n")
     with pytest.raises(Fatal, match=r"expected module json from .*; rename yours"):
         usercode.resolve("json:fit", tmp_path)
+
+
+def test_an_installed_function_is_found_too(tmp_path: Path) -> None:
+    import json
+
+    assert usercode.resolve("json:loads", tmp_path) is usercode.resolve("json:loads", None) is json.loads
