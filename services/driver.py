@@ -39,12 +39,15 @@ class Looked:
     plan: Plan
 
 
-def look(spec: ModelLoop, ports: Ports, now: datetime, since: datetime | None = None) -> Looked:
+def look(loop_name: str, read: Callable[[], ModelLoop], ports: Ports, now: datetime, since: datetime) -> Looked:
     """One look; `since` is when this driver began to look.
+
+    The spec is read after the ledger: whoever edits it and then asks for a run gets a run by the edited spec.
 
     Raises Unavailable or Conflict when the ledger itself cannot be read or written: look again.
     """
-    entry = ports.ledger.read(spec.name)
+    entry = ports.ledger.read(loop_name)
+    spec = read()
     world = replace(observe(spec, ports, entry, now), since=since)
     plan = carry_out(spec.name, loop.next(spec, entry.status, world, now), ports, now)
     if plan.status != entry.status or plan.events:

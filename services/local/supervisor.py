@@ -83,7 +83,6 @@ class Supervisor:
         while not self._stopping.is_set():
             began = time.monotonic()
             self._keep_alive()
-            self._reread()
             self._look()
             self._drift(datetime.now(UTC))
             self._stopping.wait(max(0.0, LOOK - (time.monotonic() - began)))
@@ -109,7 +108,7 @@ class Supervisor:
 
     def _look(self) -> None:
         try:
-            looked = driver.look(self._spec, self._parts.ports, datetime.now(UTC), self._since)
+            looked = driver.look(self._spec.name, self._reread, self._parts.ports, datetime.now(UTC), self._since)
         except SerinusError as error:
             self._complain(f"this look failed and will be repeated: {error}")
             return
@@ -118,12 +117,12 @@ class Supervisor:
             self._tell(event)
         self._metrics.show(looked.plan, looked.world.routing)
 
-    def _reread(self) -> None:
-        """Follow edits of the file; a broken edit is said once, and the last good spec stays."""
+    def _reread(self) -> ModelLoop:
+        """The spec, following edits of the file; a broken edit is said once, and the last good spec stays."""
         try:
             changed = self.file.stat().st_mtime_ns
             if changed == self._seen_file:
-                return
+                return self._spec
             self._seen_file = changed
             spec = loading.read(self.file)
             if spec.name != self._spec.name:
@@ -132,10 +131,11 @@ class Supervisor:
                 )
         except (OSError, SpecError) as error:
             self._complain(f"{self.file.name} was edited but is not valid, the last good one stays: {error}")
-            return
+            return self._spec
         self._spec = spec
         self._parts.edit(spec)
         self._tell(Event(datetime.now(UTC), "SpecChanged", f"{self.file.name} was read anew"))
+        return spec
 
     def _drift(self, now: datetime) -> None:
         """Start a look of the drift job when it is due and the last one has ended."""

@@ -1,0 +1,194 @@
+"""The demo's course: bring the loop up, send traffic, bring the faults in, watch, sum up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from rich.console import Console
+
+from serinus.adapters.file_ledger import FileLedger
+from serinus.errors import Fatal
+from serinus.facts import Status
+from services.demo import flights, summary
+from services.demo.record import Record
+from services.demo.traffic import Replay
+from services.demo.watching import Watching
+from services.local import supervisor
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "flights"
+LOOP = "flight-delay"
+SHARE = 0.25  # of the year's flights: some 7,000 a month
+BATCH = 4  # flights a request
+_FIRST = 240.0  # seconds for the first version to serve
+_END = "2013-11-01"  # the replay's last day is the one before
+_SETTLE = 90.0  # seconds more for what is on its way then
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A candidate that the demo breaks: brought in once `after` of the replay is over."""
+
+    name: str
+    function: str
+    after: float
+
+
+FAULTS = (Fault("errors", "faulty:fit_failing", 0.45), Fault("slow", "faulty:fit_slow", 0.70))
+
+
+def loop_state(folder: Path) -> Path:
+    """The state folder of the demo's loop."""
+    return folder / "state"
+
+
+def tell(folder: Path, seconds: float, *, keep: bool) -> Record:
+    """The whole demo. Raises Fatal when the loop cannot even be brought up."""
+    console = Console(stderr=True)
+    story = _Story(folder.resolve(), seconds, console)
+    try:
+        with console.status("reading the flights of 2013"):
+            story.prepare()
+        with console.status("starting MLflow, Prometheus, Envoy, and training the first model on January"):
+            story.bring_up()
+        with console.status("") as status:
+            story.replay(status.update)
+        with console.status("summing up"):
+            return story.sum_up()
+    finally:
+        if not keep:
+            with console.status("ending the loop"):
+                story.end()
+
+
+class _Story:
+    def __init__(self, folder: Path, seconds: float, console: Console) -> None:
+        self.folder, self.seconds, self.console = folder, seconds, console
+        self.work, self.state = folder / "work", loop_state(folder)
+        self.file = self.work / "loop.yaml"
+        self.ledger = FileLedger(self.state / "ledger")
+        self.told = 0
+
+    def prepare(self) -> None:
+        """A folder as a user would have it: the ModelLoop, the training code, January's flights."""
+        if supervisor.is_running(self.state):
+            raise Fatal(f"a demo's loop is still up in {self.state}; end it with `serinus down --state {self.state}`")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.copytree(EXAMPLE, self.work, ignore=shutil.ignore_patterns("__pycache__", "data"))
+        self.year = flights.read(SHARE, seed=0)
+        january = self.year["time_hour"] < pd.Timestamp("2013-02-01", tz="UTC")
+        flights.append(self.year[january], self.work / "data", "2013-01")
+        self.rows = self.year[~january]
+
+    def bring_up(self) -> None:
+        """`serinus up`, and wait until the first version serves."""
+        self._serinus("up", str(self.file), "--detach")
+        card = supervisor.read_card(self.state)
+        if card is None:
+            raise Fatal(f"the loop did not come up; see {self.state / 'logs'}")
+        self.addresses = card.addresses
+        deadline = time.monotonic() + _FIRST
+        while self._status().champion is None:
+            self._tell_new_events()
+            if time.monotonic() > deadline or not supervisor.is_running(self.state):
+                raise Fatal(f"no first version after {_FIRST:.0f} s; see `serinus history --state {self.state}`")
+            time.sleep(0.2)
+        self._tell_new_events()
+
+    def replay(self, show: Callable[[str], None]) -> None:
+        """Send the flights while the loop lives its life; bring the faults in when it is their time."""
+        requests = int((self.rows["time_hour"] < pd.Timestamp(_END, tz="UTC")).sum()) / BATCH
+        self.traffic = Replay(
+            self.rows, f"{self.addresses.url('envoy')}/v1/models/{LOOP}:predict", BATCH, requests / self.seconds,
+            on_day=lambda day, rows: flights.append(rows, self.work / "data", day),
+        )  # fmt: skip
+        self.watching = Watching(self.ledger, LOOP, self.traffic)
+        caller = threading.Thread(target=self.traffic.run, name="callers", daemon=True)
+        caller.start()
+        faults = list(FAULTS)
+        self.broken: dict[str, str] = {}  # run key -> fault
+        while caller.is_alive():
+            status = self.watching.look()
+            self._tell_new_events()
+            show(self._line(status))
+            share = self.watching.seconds / self.seconds
+            if faults and share >= faults[0].after and _idle(status):
+                self._bring_in(faults.pop(0))
+            # What is on its way when the year's end is reached is seen through, on the flights that follow.
+            late = self.watching.seconds - self.seconds
+            if late > _SETTLE or (late > 0 and not faults and _idle(status)):
+                self.traffic.stop()
+            time.sleep(max(0.0, 1.0 - time.monotonic() % 1.0))
+
+    def sum_up(self) -> Record:
+        """Everything that was seen, and which promises were kept."""
+        record = summary.make(self.watching, self.traffic, self.work, self.state, self.broken)
+        urls = {"predictions": self.traffic.url}
+        urls |= {"MLflow": self.addresses.url("mlflow"), "Prometheus": self.addresses.url("prometheus")}
+        return replace(record, addresses=urls)
+
+    def end(self) -> None:
+        """`serinus down`."""
+        if self.state.exists():
+            self._serinus("down")
+
+    def _bring_in(self, fault: Fault) -> None:
+        """A colleague edits the training function and asks for a run; the edit is taken back once the run is made."""
+        sound = self.file.read_text()
+        document = yaml.safe_load(sound)
+        training = document["spec"]["training"]
+        del training["estimator"]
+        training["python"] = fault.function
+        self._write(yaml.safe_dump(document, sort_keys=False))
+        self._serinus("run")
+        run = self._status().run
+        if run is None:
+            raise Fatal(f"the run for the broken candidate {fault.name!r} ended before it could be seen")
+        # A run that drift asked for at the same moment is this run: it trains by the same edited file.
+        self.broken[run.key] = fault.name
+        self._say(f"[magenta]a colleague brings in a model that is broken ({fault.name}): {run.key}[/magenta]")
+        self._write(sound)
+
+    def _write(self, text: str) -> None:
+        temporary = self.file.with_suffix(".tmp")
+        temporary.write_text(text)
+        temporary.replace(self.file)
+
+    def _status(self) -> Status:
+        return self.ledger.read(LOOP).status
+
+    def _serinus(self, *words: str) -> None:
+        command = [sys.executable, "-m", "services.cli.main", *words, "--state", str(self.state)]
+        environment = {**os.environ, "USER": "a colleague"}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        if done.returncode != 0:
+            raise Fatal(f"`serinus {' '.join(words)}` failed: {done.stderr.strip() or done.stdout.strip()}")
+
+    def _tell_new_events(self) -> None:
+        for event in self.ledger.events(LOOP, 10_000)[self.told :]:
+            self.told += 1
+            self._say(f"[cyan]{event.kind:<16}[/cyan] {event.message}")
+
+    def _say(self, text: str) -> None:
+        self.console.print(f"{datetime.now(UTC).astimezone():%H:%M:%S} {text}", highlight=False, soft_wrap=True)
+
+    def _line(self, status: Status) -> str:
+        seen = self.watching
+        canary = f", canary version {status.rollout.version}" if status.rollout is not None else ""
+        run = f", {status.run.cause} run" if status.run is not None else ""
+        requests = f"{seen.requests} requests, {seen.failed} failed"
+        return f"{self.traffic.day}: version {status.champion} serves{canary}{run}; {requests}"
+
+
+def _idle(status: Status) -> bool:
+    return status.run is None and status.rollout is None and status.waiting is None

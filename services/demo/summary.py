@@ -1,0 +1,164 @@
+"""From what the demo noted down to its record: quality by month, what became of each candidate, promises kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from serinus import artifact, loading
+from serinus.decide import guardrails
+from serinus.facts import Event, RunRecord
+from serinus.models import scoring
+from serinus.spec import ModelLoop
+from services.demo.record import Candidate, Month, Record
+from services.demo.traffic import Answer, Replay
+from services.demo.watching import Watching
+
+Floats = npt.NDArray[np.float64]
+GAIN = 0.03  # of the mean AUC from March to October, over the model that was never retrained
+PROMOTIONS = 2
+_JUDGED = [f"2013-{month:02d}" for month in range(3, 11)]
+
+
+def make(watching: Watching, traffic: Replay, work: Path, state: Path, broken: Mapping[str, str]) -> Record:
+    """The record of a demo that is over; `broken` tells which runs trained a candidate that the demo broke."""
+    answers = sorted(traffic.answers, key=lambda a: a.sent)
+    events = watching.events()
+    spec = loading.read(work / "loop.yaml")
+    candidates = _candidates(answers, watching.runs, events, broken, slow=_threshold(spec))
+    faulty = {c.version for c in candidates if c.fault == "errors"}
+    injected = sum(a.status == 500 and a.version in faulty for a in answers)
+    bad = sum(a.status != 200 for a in answers)
+    times = np.array([a.seconds for a in answers if a.status == 200])
+    rail = guardrails.active(spec.spec.rollout)[0]
+    record = Record(
+        ticks=tuple(watching.ticks),
+        months=_months(traffic.rows, answers, state, first=_first_version(events)),
+        candidates=candidates,
+        events=events,
+        requests=len(answers),
+        rows=sum(a.rows for a in answers),
+        failed=bad - injected,
+        injected=injected,
+        p50=float(np.quantile(times, 0.5)) if times.size else math.nan,
+        p99=float(np.quantile(times, 0.99)) if times.size else math.nan,
+        guardrail_threshold=rail.needed_harm / math.log(10),
+    )
+    return replace(record, missed=missed(record))
+
+
+def missed(record: Record) -> tuple[str, ...]:
+    """The promises that were not kept, in sentences."""
+    broken = {c.fault: c for c in record.candidates if c.fault}
+    promoted = [c for c in record.candidates if c.outcome == "promoted" and not c.fault]
+    drift = [c for c in promoted if c.cause == "drift"]
+    said = []
+    if record.failed:
+        said.append(f"{record.failed} of {record.requests} requests failed")
+    if len(promoted) < PROMOTIONS:
+        said.append(f"{len(promoted)} canaries were promoted, expected at least {PROMOTIONS}")
+    if not drift:
+        said.append("no retrain that drift asked for was promoted")
+    for fault in ("errors", "slow"):
+        if fault not in broken:
+            said.append(f"the broken candidate {fault!r} never came to its rollout")
+        elif broken[fault].outcome != "rolled-back":
+            said.append(f"the broken candidate {fault!r} was not rolled back: {broken[fault].outcome}")
+    judged = [m for m in record.months if m.month in _JUDGED]
+    gain = float(np.mean([m.loop - m.frozen for m in judged])) if judged else math.nan
+    if not gain >= GAIN:
+        said.append(f"the loop gained {gain:.3f} of AUC over the first model, expected at least {GAIN}")
+    return tuple(said)
+
+
+def _months(rows: pd.DataFrame, answers: Sequence[Answer], state: Path, first: int) -> tuple[Month, ...]:
+    """ROC AUC by month, of the loop's answers and of the first version on the very same flights."""
+    from sklearn.metrics import roc_auc_score
+
+    served, by = _served(rows, answers)
+    answered = rows[~np.isnan(served)]
+    by = by[~np.isnan(served)]
+    served = served[~np.isnan(served)]
+    frozen = _frozen(answered, state, first)
+    months = answered["time_hour"].dt.strftime("%Y-%m").to_numpy()
+    truth = answered["late"].to_numpy()
+    return tuple(
+        Month(
+            month=str(month),
+            rows=int(chosen.sum()),
+            loop=float(roc_auc_score(truth[chosen], served[chosen])),
+            frozen=float(roc_auc_score(truth[chosen], frozen[chosen])),
+            versions={int(v): int(n) for v, n in zip(*np.unique(by[chosen], return_counts=True), strict=True)},
+        )
+        for month in np.unique(months)
+        if len(np.unique(truth[chosen := months == month])) == 2
+    )
+
+
+def _served(rows: pd.DataFrame, answers: Sequence[Answer]) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """For each row the score that its caller got (NaN without one), and the version that gave it."""
+    first = int(rows["flight_id"].iloc[0])
+    scores, by = np.full(len(rows), np.nan), np.zeros(len(rows), dtype=np.int64)
+    for answer in answers:
+        at = slice(answer.first - first, answer.first - first + len(answer.scores))
+        scores[at] = answer.scores
+        by[at] = answer.version or 0
+    return scores, by
+
+
+def _frozen(rows: pd.DataFrame, state: Path, version: int) -> Floats:
+    folder = next((state / "models").glob(f"*/{version}"))
+    model = artifact.load(folder)
+    return scoring.score(model.contract, model.estimator, rows)
+
+
+def _first_version(events: Sequence[tuple[float, Event]]) -> int:
+    return next(e.version for _, e in events if e.kind == "Promoted" and e.version is not None)
+
+
+def _candidates(
+    answers: Sequence[Answer],
+    runs: Mapping[str, RunRecord],
+    events: Sequence[tuple[float, Event]],
+    broken: Mapping[str, str],
+    slow: float,
+) -> tuple[Candidate, ...]:
+    """Every version that came after the first one, oldest first."""
+    found = []
+    for run in sorted(runs.values(), key=lambda r: r.requested):
+        version = run.version
+        if version is None or run.cause == "initial":
+            continue
+        mine = [a for a in answers if a.version == version]
+        fault = broken.get(run.key, "")
+        end = next(((t, e) for t, e in events if e.version == version and e.kind in _ENDS), None)
+        judged = [a for a in mine if end is None or a.sent <= end[0]]
+        found.append(
+            Candidate(
+                version=version,
+                cause=run.cause,
+                fault=fault,
+                outcome=_ENDS[end[1].kind] if end is not None else "under way",
+                reason=end[1].message if end is not None else "",
+                started=next((t for t, e in events if e.kind == "RunRequested" and run.key in e.message), math.nan),
+                first_traffic=mine[0].sent if mine else None,
+                ended=end[0] if end is not None else None,
+                answers=len(judged),
+                bad=sum(a.seconds > slow if fault == "slow" else a.status == 500 for a in judged),
+            )
+        )
+    return tuple(found)
+
+
+_ENDS = {"Promoted": "promoted", "RolledBack": "rolled-back", "VersionSuperseded": "superseded", "Rejected": "rejected"}
+
+
+def _threshold(spec: ModelLoop) -> float:
+    latency = spec.spec.rollout.guardrails.latency
+    return latency.threshold.total_seconds() if latency is not None else math.inf
