@@ -213,6 +213,13 @@ def test_a_model_directory_that_was_tampered_with_is_fetched_anew(world: World) 
     assert world.check(NOW + timedelta(hours=1)).finding.verdict.outcome == "pass"
 
 
+def test_a_model_directory_at_hand_is_enough_when_the_store_is_away(world: World) -> None:
+    world.serve(1000)
+    world.check()
+    world.store.away = "connection refused"
+    assert world.check(NOW + timedelta(hours=1)).finding.verdict.outcome == "pass"
+
+
 def test_a_ledger_that_is_away_is_said_by_raising_as_the_finding_is_nowhere(world: World) -> None:
     world.ledger.away = "disk full"
     with pytest.raises(Unavailable, match="disk full"):
