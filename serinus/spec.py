@@ -6,14 +6,16 @@ generated from this file. `serinus.loading` turns text into these models and mis
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from croniter import croniter
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
-from serinus.durations import Duration
+from serinus import durations
+from serinus.durations import Duration, PositiveDuration
 
 Task = Literal["binary-classification", "multiclass-classification", "regression"]
 Estimator = Literal["logistic-regression", "hist-gradient-boosting", "random-forest"]
@@ -21,7 +23,10 @@ Metric = Literal[
     "roc_auc", "average_precision", "log_loss", "brier", "accuracy", "balanced_accuracy", "f1", "rmse", "mae", "r2"
 ]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Reference = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]  # package.module:function
+NAME = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
+REFERENCE = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$"
+Reference = Annotated[str, Field(pattern=REFERENCE)]  # package.module:function
+Column = Annotated[str, Field(min_length=1)]
 
 METRICS_OF: dict[Task, tuple[Metric, ...]] = {
     "binary-classification": (
@@ -36,8 +41,9 @@ class _Part(BaseModel):
     """A part of the file: camelCase keys, no unknown ones, immutable."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, use_attribute_docstrings=True
-    )
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, use_attribute_docstrings=True,
+        allow_inf_nan=False,
+    )  # fmt: skip
 
 
 class Files(_Part):
@@ -79,9 +85,9 @@ class Source(_Part):
 class Features(_Part):
     """The columns that the model sees."""
 
-    numeric: tuple[str, ...] = ()
+    numeric: tuple[Column, ...] = ()
     """Columns used as numbers."""
-    categorical: tuple[str, ...] = ()
+    categorical: tuple[Column, ...] = ()
     """Columns used as categories."""
 
     @model_validator(mode="after")
@@ -102,7 +108,7 @@ class Checks(_Part):
     """The fewest rows in the window."""
     max_null_fraction: Fraction = 0.2
     """The largest share of nulls in a feature."""
-    max_age: Duration | None = None
+    max_age: PositiveDuration | None = None
     """How old the newest row may be at the start of the run; unset means any age."""
     ranges: dict[str, tuple[float, float]] = Field(default_factory=dict)
     """Column -> [lowest, highest] value that is allowed."""
@@ -113,23 +119,30 @@ class Checks(_Part):
     min_class_fraction: Fraction = 0.01
     """The smallest share that each class of the label must have."""
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Checks:
+        for name, (lowest, highest) in self.ranges.items():
+            if lowest > highest:
+                raise ValueError(f"ranges.{name}: expected [lowest, highest], got [{lowest:g}, {highest:g}]")
+        return self
+
 
 class Data(_Part):
     """The rows: where they are, what they mean, which of them count."""
 
     source: Source
     """Where the rows come from."""
-    time: str
+    time: Column
     """The column that orders the rows; splits are by time, never shuffled."""
-    label: str
+    label: Column
     """The column to predict."""
     positive: str | int | bool | None = None
     """Binary classification: the label value whose probability is the score. Default: the larger of the two."""
     features: Features
     """The columns that the model sees."""
-    history: Duration = timedelta(days=60)
+    history: PositiveDuration = timedelta(days=60)
     """How far back from the newest row the window reaches."""
-    holdout: Duration = timedelta(days=7)
+    holdout: PositiveDuration = timedelta(days=7)
     """The newest part of the window, kept out of training to judge the model."""
     checks: Checks = Checks()
     """What the rows must satisfy."""
@@ -146,11 +159,11 @@ class Training(_Part):
     """Parameters of the estimator, or of your function."""
     trust: tuple[str, ...] = ()
     """Your own estimator types that may be loaded from a model file, as `package.module.Type`."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Seed of everything random in training."""
     schedule: str | None = None
     """A cron expression (UTC) for regular retraining."""
-    deadline: Duration = timedelta(hours=1)
+    deadline: PositiveDuration = timedelta(hours=1)
     """A run that takes longer is ended and counts as failed."""
     image: str | None = None
     """Cluster only: an image derived from ours that holds your own code."""
@@ -158,10 +171,16 @@ class Training(_Part):
     @model_validator(mode="after")
     def _exactly_one(self) -> Training:
         if (self.estimator is None) == (self.python is None):
-            raise ValueError("expected exactly one of estimator, python")
-        if self.schedule is not None and not croniter.is_valid(self.schedule):
-            raise ValueError(f"schedule: expected a cron expression such as '0 4 * * 1', got {self.schedule!r}")
+            got = "none" if self.python is None else "both"
+            raise ValueError(f"expected exactly one of estimator, python; got {got}")
         return self
+
+    @field_validator("schedule")
+    @classmethod
+    def _cron(cls, schedule: str | None) -> str | None:
+        if schedule is not None and not croniter.is_valid(schedule):
+            raise ValueError(f"expected a cron expression such as '0 4 * * 1', got {schedule!r}")
+        return schedule
 
 
 class Validation(_Part):
@@ -194,8 +213,16 @@ class Serving(_Part):
     """Cluster only: Kubernetes resource requests and limits of a pod."""
     unseen_categories: Literal["reject", "accept"] = "reject"
     """What a category that training never saw gets: a 400 that names the field, or an answer."""
-    timeout: Duration = timedelta(seconds=10)
+    timeout: PositiveDuration = timedelta(seconds=10)
     """How long a caller waits for an answer at most."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Serving:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(
+                f"maxReplicas: expected at least minReplicas, which is {self.min_replicas}, got {self.max_replicas}"
+            )
+        return self
 
 
 class Errors(_Part):
@@ -215,7 +242,7 @@ class Rejections(_Part):
 class Latency(_Part):
     """Answers slower than a threshold."""
 
-    threshold: Duration = timedelta(milliseconds=250)
+    threshold: PositiveDuration = timedelta(milliseconds=250)
     """What counts as slow."""
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """How much larger the canary's share of slow answers may be."""
@@ -239,7 +266,7 @@ class RolloutSpec(_Part):
     """The canary's share of traffic, in percent, rising; after the last one it gets everything."""
     min_requests: Annotated[int, Field(ge=1)] = 200
     """A step's smallest exposure of the canary, in answers."""
-    step_timeout: Duration = timedelta(minutes=10)
+    step_timeout: PositiveDuration = timedelta(minutes=10)
     """How long a step may take to convince."""
     on_timeout: Literal["rollback", "hold"] = "rollback"
     """What happens when it did not."""
@@ -255,7 +282,7 @@ class RolloutSpec(_Part):
     @model_validator(mode="after")
     def _rising(self) -> RolloutSpec:
         if not self.steps or any(b <= a for a, b in zip(self.steps, self.steps[1:], strict=False)):
-            raise ValueError(f"expected rising percents such as [5, 25, 50], got {list(self.steps)}")
+            raise ValueError(f"steps: expected rising percents such as [5, 25, 50], got {list(self.steps)}")
         return self
 
 
@@ -270,16 +297,16 @@ class Retrain(_Part):
     @model_validator(mode="after")
     def _possible(self) -> Retrain:
         if self.violations > self.of:
-            raise ValueError(f"expected violations <= of, got {self.violations} of {self.of}")
+            raise ValueError(f"violations: expected at most `of`, which is {self.of}, got {self.violations}")
         return self
 
 
 class DriftSpec(_Part):
     """When live inputs or scores no longer look like training."""
 
-    every: Duration = timedelta(hours=1)
+    every: PositiveDuration = timedelta(hours=1)
     """How often the job looks."""
-    window: Duration = timedelta(days=1)
+    window: PositiveDuration = timedelta(days=1)
     """How much of the past a look covers."""
     min_rows: Annotated[int, Field(ge=1)] = 600
     """With fewer rows in the window nothing is decided."""
@@ -317,24 +344,34 @@ class LoopSpec(_Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> LoopSpec:
-        allowed = METRICS_OF[self.task]
-        if self.validation.metric not in allowed:
-            raise ValueError(
-                f"validation.metric: expected one of {', '.join(allowed)} for {self.task}, got {self.validation.metric}"
-            )
-        features = [*self.data.features.numeric, *self.data.features.categorical]
-        if self.data.label in features:
-            raise ValueError(f"data.features: the label {self.data.label!r} cannot be a feature; take it out")
-        if self.data.holdout >= self.data.history:
-            raise ValueError("data.holdout: expected less than data.history; nothing would be left to train on")
+        problems = list(_contradictions(self))
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
+
+
+def _contradictions(spec: LoopSpec) -> Iterator[str]:
+    """One sentence for each thing that is fine by itself and not beside the others."""
+    data, allowed = spec.data, METRICS_OF[spec.task]
+    if spec.validation.metric not in allowed:
+        yield f"validation.metric: expected one of {', '.join(allowed)} for {spec.task}, got {spec.validation.metric!r}"
+    if data.positive is not None and spec.task != "binary-classification":
+        yield f"data.positive: expected nothing for {spec.task}, got {data.positive!r}; only two classes have one"
+    if data.time == data.label:
+        yield f"data.label: expected another column than data.time, got {data.label!r} for both"
+    for role, column in (("label", data.label), ("time", data.time)):
+        if column in (*data.features.numeric, *data.features.categorical):
+            yield f"data.features: expected what is known when a model is asked, got the {role} {column!r}; take it out"
+    if data.holdout >= data.history:
+        got = f"{durations.render(data.holdout)} of {durations.render(data.history)}"
+        yield f"data.holdout: expected less than data.history, got {got}; nothing would be left to train on"
 
 
 class Metadata(_Part):
     """The loop's name and Kubernetes' own bookkeeping."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    name: Annotated[str, Field(pattern=r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$")]
+    name: Annotated[str, Field(pattern=NAME)]
     """The loop's name: lower case letters, digits and dashes, at most 40 characters."""
 
 

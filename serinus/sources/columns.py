@@ -34,15 +34,10 @@ class Columns:
 
     @staticmethod
     def of(spec: ModelLoop) -> Columns:
-        """What `spec` needs. Raises DataError when the time column is also the label or a feature."""
+        """What `spec` needs."""
         data = spec.spec.data
         numbers, texts = list(data.features.numeric), list(data.features.categorical)
         (numbers if spec.spec.task == "regression" else texts).insert(0, data.label)
-        if data.time in (*numbers, *texts):
-            raise DataError(
-                f"data.time: {data.time} orders the rows and cannot be the label or a feature as well;"
-                " give the part of it that the model should see a column of its own"
-            )
         texts += [s for s in spec.spec.validation.slices if s not in (*numbers, *texts, data.time)]
         return Columns(data.time, tuple(numbers), tuple(dict.fromkeys(texts)))
 

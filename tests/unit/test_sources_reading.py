@@ -117,12 +117,6 @@ def test_the_needed_columns_follow_the_task_and_the_slices() -> None:
     assert Columns.of(spec) == Columns("day", ("litres", "people", "garden_m2"), ("heating",))
 
 
-def test_the_time_column_cannot_be_a_feature() -> None:
-    spec, _ = data_sets.regression(data={"time": "people"})
-    with pytest.raises(DataError, match="people orders the rows and cannot be the label or a feature"):
-        Columns.of(spec)
-
-
 # --- sql -----------------------------------------------------------------------------------------------------------
 
 
