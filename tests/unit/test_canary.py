@@ -1,0 +1,443 @@
+"""The judge's decisions: what a look does with counts, a server's state and the time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serinus.decide import canary, guardrails
+from serinus.facts import Arm, Block, Evidence, Rollout, VariantState, Watch
+from serinus.spec import Errors, Guardrails, Latency, RolloutSpec
+from serinus.stats import sequential
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+SPEC = RolloutSpec()
+ERRORS = RolloutSpec(guardrails=Guardrails(errors=Errors(), rejections=None, latency=None))
+WELL = VariantState(2, ready=True, weight=25)
+GOOD = Arm(1000, 2, 0, timed=1000, slow=2)
+NOBODY = Arm()
+OLD = Arm(5000, 10, 5, 5000, 20)
+
+
+def rollout(step: int = 1, **more: object) -> Rollout:
+    return replace(Rollout(2, 1, NOW, step, NOW, looked_until=NOW), **more)  # type: ignore[arg-type]
+
+
+def block(stable: Arm = GOOD, tried: Arm = GOOD, start: datetime = NOW, seconds: int = 10) -> Block:
+    return Block(start, start + seconds * SECOND, stable, tried)
+
+
+def looks(
+    spec: RolloutSpec, begun: Rollout, tried: Arm, stable: Arm = GOOD, times: int = 40, state: VariantState = WELL
+) -> canary.Look:
+    """The same counts at every look, until something other than hold follows."""
+    seen = canary.Look(begun, "hold", (), "")
+    for _ in range(times):
+        begun = seen.rollout
+        news = block(stable, tried, begun.looked_until)
+        seen = canary.look(spec, begun, news, state, news.end)
+        if seen.action != "hold":
+            break
+    return seen
+
+
+# --- getting ready -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [None, VariantState(2, ready=False, weight=0, restarts=3)])
+def test_a_canary_that_is_not_ready_gets_no_traffic(state: VariantState | None) -> None:
+    waiting = rollout(step=-1)
+    assert canary.weight(SPEC, waiting) == 0
+    assert canary.look(SPEC, waiting, None, state, NOW + 599 * SECOND) == canary.Look(
+        waiting, "hold", (), "its server gets ready"
+    )
+
+
+def test_a_ready_canary_gets_its_first_traffic_and_is_counted_from_then_on() -> None:
+    later = NOW + 20 * SECOND
+    seen = canary.look(SPEC, rollout(step=-1), block(), replace(WELL, restarts=1), later)
+    assert (seen.action, seen.reason) == ("advance", "its server is ready")
+    assert seen.rollout == rollout(step=0, step_started=later, looked_until=later, restarts=1)
+    assert canary.weight(SPEC, seen.rollout) == 5
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        (None, "its server never became ready"),
+        (VariantState(2, ready=False, weight=0), "its server never became ready"),
+        (VariantState(2, ready=False, weight=0, message="manifest: wrong digest"), "manifest: wrong digest"),
+    ],
+)
+def test_a_canary_that_never_becomes_ready_is_rolled_back_with_what_its_server_said(
+    state: VariantState | None, why: str
+) -> None:
+    seen = canary.look(SPEC, rollout(step=-1), None, state, NOW + 600 * SECOND)
+    assert (seen.action, seen.reason) == ("rollback", f"not ready within 10m: {why}")
+    assert [v.outcome for v in seen.verdicts] == ["fail"]
+
+
+# --- a server that dies --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        (None, "the canary's server is gone"),
+        (replace(WELL, restarts=3), "the canary's server crashed: 2 restarts since it got traffic"),
+        (replace(WELL, ready=False, restarts=1), "the canary's server is no longer ready"),
+        (
+            replace(WELL, ready=False, restarts=1, message="OOMKilled"),
+            "the canary's server is no longer ready (OOMKilled)",
+        ),
+    ],
+)
+@pytest.mark.parametrize("news", [None, block()])
+def test_a_canary_that_crashed_is_rolled_back_at_once(state: VariantState | None, why: str, news: Block | None) -> None:
+    seen = canary.look(SPEC, rollout(restarts=1), news, state, NOW + 10 * SECOND)
+    assert (seen.action, seen.reason) == ("rollback", why)
+    assert (seen.verdicts[0].gate, seen.verdicts[0].outcome) == ("server", "fail")
+
+
+# --- steps ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_step_is_passed_with_enough_answers_and_no_guardrail_near_rollback() -> None:
+    few = canary.look(SPEC, rollout(), block(tried=Arm(199, 0, 0, 199, 0)), WELL, NOW + 10 * SECOND)
+    assert few.action == "hold"
+    assert few.reason == "the canary needs more traffic: 199 of at least 200 answers in this step"
+    news = block(tried=Arm(1, 0, 0, 1, 0), start=few.rollout.looked_until)
+    enough = canary.look(SPEC, few.rollout, news, WELL, news.end)
+    assert enough.action == "advance"
+    assert enough.reason == "step 2 of 3 (25 %) passed: 200 of at least 200 answers in this step, " + (
+        "no guardrail near rollback"
+    )
+    after = enough.rollout
+    assert (after.step, after.step_started, after.step_answers, after.looked_until) == (2, news.end, 0, news.end)
+    assert after.evidence["errors"].canary_trials == 200
+
+
+def test_near_rollback_means_half_of_the_log_evidence_and_holds_the_step() -> None:
+    rail = guardrails.active(ERRORS)[0]
+    assert rail.needed_harm == pytest.approx(math.log(100))
+    close = Evidence(1000, 1, 1000, 1, (2.4,), (0.0,), peak_harm=2.4, terms=rail.terms)
+    assert guardrails.near(rail, close)
+    assert not guardrails.near(rail, replace(close, log_harm=(2.2,)))
+    held = canary.look(ERRORS, rollout(), block(tried=Arm(200, 6)), WELL, NOW + 10 * SECOND)
+    assert held.action == "advance"
+    held = canary.look(ERRORS, rollout(), block(tried=Arm(250, 12)), WELL, NOW + 10 * SECOND)
+    held = canary.look(ERRORS, held.rollout, block(tried=Arm(250, 9), start=NOW + 10 * SECOND), WELL, NOW + 20 * SECOND)
+    assert held.action == "hold"
+    assert held.reason.startswith("errors is near rollback: evidence of harm 1:")
+
+
+def test_the_last_step_promotes_on_the_positive_finding_alone() -> None:
+    seen = looks(SPEC, rollout(step=2), tried=Arm(100, 0, 0, 100, 0))
+    assert seen.action == "promote"
+    assert [(v.gate, v.outcome) for v in seen.verdicts] == [
+        ("errors", "pass"), ("rejections", "pass"), ("latency", "pass"),
+    ]  # fmt: skip
+    assert seen.rollout.step == 2
+    assert "errors: canary 0 of " in seen.reason
+    assert "not worse by 1 percentage point with evidence 1:" in seen.reason
+    for name, evidence in seen.rollout.evidence.items():
+        assert guardrails.safe_now(evidence) >= math.log(20), name
+
+
+def test_no_single_block_promotes_or_rolls_back() -> None:
+    for tried in (Arm(100_000, 0, 0, 100_000, 0), Arm(100_000, 100_000, 0, 100_000, 100_000)):
+        seen = canary.look(SPEC, rollout(step=2), block(tried=tried), WELL, NOW + 10 * SECOND)
+        assert seen.action == "hold"
+
+
+def test_harm_is_rolled_back_with_its_figures() -> None:
+    seen = looks(SPEC, rollout(), tried=Arm(62, 6, 0, 62, 0), stable=Arm(248, 1, 0, 248, 1))
+    assert seen.action == "rollback"
+    errors = seen.verdicts[0]
+    assert errors.outcome == "fail"
+    assert seen.reason == errors.reason
+    assert errors.reason == (
+        "errors: canary 18 of 186 (9.7 %) against stable 3 of 744 (0.4 %), "
+        f"worse by more than 1 percentage point with evidence {guardrails.odds(errors.figures['log_harm'])} "
+        "(needed 1:300)"
+    )
+    assert errors.figures["canary_rate"] == pytest.approx(18 / 186)
+    assert errors.figures["log_harm"] >= errors.figures["log_harm_needed"] == pytest.approx(math.log(300))
+
+
+def test_a_crossing_counts_for_ever() -> None:
+    rail = guardrails.active(ERRORS)[0]
+    once = Evidence(9000, 9, 9000, 9, (-40.0,), (3.5,), peak_harm=5.0, terms=rail.terms)
+    seen = canary.look(ERRORS, rollout(step=2, evidence={"errors": once}), None, WELL, NOW + SECOND)
+    assert seen.action == "rollback"
+
+
+@pytest.mark.parametrize(
+    ("tried", "gate"), [(Arm(0, 0, 60), "rejections"), (Arm(60, 0, 0, 60, 50), "latency"), (Arm(60, 9), "errors")]
+)
+def test_each_guardrail_can_throw_a_canary_back(tried: Arm, gate: str) -> None:
+    seen = looks(SPEC, rollout(), tried)
+    assert seen.action == "rollback"
+    assert [v.gate for v in seen.verdicts if v.outcome == "fail"] == [gate]
+
+
+# --- nothing to go by ----------------------------------------------------------------------------------------------
+
+
+def test_a_canary_without_traffic_is_undecided_and_ends_by_the_timeout() -> None:
+    seen = looks(SPEC, rollout(), NOBODY, times=59)
+    assert seen.action == "hold"
+    assert {v.outcome for v in seen.verdicts} == {"undecided"}
+    assert seen.verdicts[0].reason == "errors: the canary has had no requests to judge by"
+    seen = looks(SPEC, seen.rollout, NOBODY, times=1)
+    assert seen.action == "rollback"
+    assert seen.reason == (
+        "step 2 of 3 (25 %) did not convince within 10m: "
+        "the canary needs more traffic: 0 of at least 200 answers in this step"
+    )
+
+
+def test_without_stable_traffic_nothing_is_found_safe() -> None:
+    seen = looks(SPEC, rollout(step=2), Arm(100, 0, 0, 100, 0), stable=NOBODY)
+    assert seen.action == "hold"
+    assert "errors: stable has had no requests to judge by" in seen.reason
+
+
+def test_a_guardrail_that_saw_nothing_keeps_the_canary_from_being_promoted() -> None:
+    seen = looks(SPEC, rollout(step=2), Arm(100), stable=Arm(100))
+    assert seen.action == "hold"
+    assert seen.reason == "latency: the canary has had no requests to judge by"
+
+
+def test_when_counts_are_away_the_verdict_is_error_and_the_weights_hold_until_the_timeout_speaks() -> None:
+    begun = rollout(evidence=canary.absorb(SPEC, {}, block()))
+    seen = canary.look(SPEC, begun, None, WELL, NOW + 60 * SECOND)
+    assert seen.action == "hold"
+    assert {v.outcome for v in seen.verdicts} == {"error"}
+    assert seen.verdicts[0].reason == "errors: could not look: no counts since 12:00:00"
+    assert seen.rollout == replace(begun, verdicts=seen.verdicts)
+    late = NOW + 600 * SECOND
+    assert canary.look(SPEC, begun, None, WELL, late).action == "rollback"
+    holding = SPEC.model_copy(update={"on_timeout": "hold"})
+    assert canary.look(holding, begun, None, WELL, late).action == "hold"
+
+
+def test_on_timeout_hold_leaves_an_unconvincing_canary_undecided_for_ever() -> None:
+    holding = SPEC.model_copy(update={"on_timeout": "hold"})
+    seen = looks(holding, rollout(step=2), NOBODY, times=100)
+    assert seen.action == "hold"
+    assert seen.reason.startswith("step 3 of 3 (50 %) did not convince within 10m")
+    assert {v.outcome for v in seen.verdicts} == {"undecided"}
+
+
+def test_between_two_blocks_the_last_verdicts_stand() -> None:
+    seen = canary.look(SPEC, rollout(step=2), block(), WELL, NOW + 10 * SECOND)
+    again = canary.look(SPEC, seen.rollout, None, WELL, NOW + 11 * SECOND)
+    assert (again.action, again.reason) == ("hold", "no new counts are due yet")
+    assert again.rollout == seen.rollout
+    first = canary.look(SPEC, rollout(), None, WELL, NOW + SECOND)
+    assert {v.outcome for v in first.verdicts} == {"undecided"}
+
+
+def test_no_block_counts_twice() -> None:
+    seen = canary.look(SPEC, rollout(step=2), block(), WELL, NOW + 10 * SECOND)
+    again = canary.look(SPEC, seen.rollout, block(), WELL, NOW + 20 * SECOND)
+    assert again.rollout.evidence == seen.rollout.evidence
+    assert {v.outcome for v in again.verdicts} == {"error"}
+
+
+# --- edits in mid-rollout ------------------------------------------------------------------------------------------
+
+
+def test_a_step_that_an_edit_took_away_becomes_the_last_one() -> None:
+    short = SPEC.model_copy(update={"steps": (5, 10)})
+    assert canary.weight(short, rollout(step=2)) == 10
+    seen = looks(short, rollout(step=2), Arm(100, 0, 0, 100, 0))
+    assert (seen.action, seen.rollout.step) == ("promote", 1)
+
+
+def test_a_guardrail_that_appears_starts_then_and_one_switched_off_is_ignored() -> None:
+    evidence = canary.absorb(ERRORS, {}, block())
+    assert set(evidence) == {"errors"}
+    latency = RolloutSpec(guardrails=Guardrails(errors=None, rejections=None, latency=Latency()))
+    both = canary.absorb(latency, evidence, block())
+    assert both["errors"] is evidence["errors"]
+    assert both["latency"].canary_trials == 1000
+    doomed = replace(evidence["errors"], peak_harm=50.0)
+    seen = canary.look(latency, rollout(evidence={"errors": doomed}), block(), WELL, NOW + 10 * SECOND)
+    assert seen.action == "advance"
+    assert [v.gate for v in seen.verdicts] == ["latency"]
+
+
+def test_an_edited_margin_or_threshold_starts_the_evidence_of_its_guardrail_anew() -> None:
+    evidence = canary.absorb(SPEC, {}, block())
+    edited = RolloutSpec(guardrails=Guardrails(errors=Errors(margin=0.05), latency=Latency(threshold=SECOND)))
+    after = canary.absorb(edited, evidence, block())
+    assert [after[name].canary_trials for name in ("errors", "rejections", "latency")] == [1000, 2000, 1000]
+
+
+def test_without_guardrails_exposure_alone_promotes() -> None:
+    none = RolloutSpec(guardrails=Guardrails(errors=None, rejections=None, latency=None))
+    seen = canary.look(none, rollout(step=2), block(), WELL, NOW + 10 * SECOND)
+    assert (seen.action, seen.reason) == ("promote", "1,000 of at least 200 answers in this step")
+
+
+# --- evidence ------------------------------------------------------------------------------------------------------
+
+
+def test_the_rate_of_false_rollback_is_shared_and_that_of_false_promotion_is_not() -> None:
+    assert [(g.alpha, g.beta) for g in guardrails.active(SPEC)] == [(0.01 / 3, 0.05)] * 3
+    assert [(g.alpha, g.beta) for g in guardrails.active(ERRORS)] == [(0.01, 0.05)]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0, 0.9), st.floats(0.001, 0.1), st.booleans(), st.lists(st.floats(0, 1), min_size=3, max_size=3))
+def test_evidence_over_three_blocks_is_at_most_one_on_average_while_the_rates_wander(
+    rate: float, margin: float, worse: bool, wander: list[float]
+) -> None:
+    """All 9^3 ways that three blocks of two requests an arm can turn out, the bets of each learnt from those before."""
+    spec = RolloutSpec(guardrails=Guardrails(errors=Errors(margin=margin), rejections=None, latency=None))
+    rates = [(rate * w, rate * w + margin) for w in wander]
+
+    def mean(evidence: dict[str, Evidence], chance: float, left: list[tuple[float, float]]) -> tuple[float, float]:
+        if not left:
+            e = evidence["errors"]
+            return chance * math.exp(guardrails.harm_now(e)), chance * math.exp(guardrails.safe_now(e))
+        law = [[(1 - p) ** 2, 2 * p * (1 - p), p * p] for p in left[0]]
+        parts = [
+            mean(canary.absorb(spec, evidence, block(Arm(2, k), Arm(2, j))), chance * law[0][k] * law[1][j], left[1:])
+            for k, j in product(range(3), range(3))
+        ]
+        return sum(p[0] for p in parts), sum(p[1] for p in parts)
+
+    harm, safe = mean({}, 1.0, rates)
+    assert harm <= 1 + 1e-9
+    assert safe <= 1 + 1e-9
+
+
+def test_a_block_is_bet_on_with_the_rate_of_the_blocks_before_it() -> None:
+    first = canary.absorb(ERRORS, {}, block(Arm(400, 4), Arm(10, 1)))["errors"]
+    second = canary.absorb(ERRORS, {"errors": first}, block(Arm(300, 90), Arm(20, 5)))["errors"]
+    rate, counts = sequential.baseline(400, 4), (sequential.Counts(300, 90), sequential.Counts(20, 5))
+
+    def after(wealth: tuple[float, ...], bets: tuple[sequential.Rates, ...], needed: float) -> tuple[float, ...]:
+        return sequential.bet(wealth, [sequential.log_factor(*counts, a, 0.01) for a in bets], 10, 30, needed / 2)
+
+    harm = after(first.log_harm, sequential.harms(rate, 0.01), math.log(100))
+    assert second == Evidence(
+        700, 94, 30, 6,
+        log_harm=harm,
+        log_safe=after(first.log_safe, sequential.safes(rate, 0.01), math.log(20)),
+        peak_harm=max(first.peak_harm, sequential.total(harm)),
+        terms=(0.0, 0.01),
+    )  # fmt: skip
+
+
+def test_a_block_without_canary_traffic_only_teaches_the_baseline() -> None:
+    before = canary.absorb(ERRORS, {}, block())["errors"]
+    after = canary.absorb(ERRORS, {"errors": before}, block(tried=NOBODY))["errors"]
+    assert after == replace(before, stable_trials=2000, stable_bad=4)
+
+
+def test_more_bad_outcomes_than_trials_count_as_the_trials() -> None:
+    assert canary.absorb(ERRORS, {}, block(tried=Arm(5, 6)))["errors"].canary_bad == 5
+
+
+@pytest.mark.parametrize(
+    ("log_e", "text"),
+    [(-3.0, "none"), (0.0, "none"), (0.3, "1:1.3"), (math.log(9.96), "1:10"), (math.log(5400), "1:5,400"),
+     (30.0, "1:10^13"), (1e6, "1:10^434294")],
+)  # fmt: skip
+def test_evidence_is_written_as_odds(log_e: float, text: str) -> None:
+    assert guardrails.odds(log_e) == text
+
+
+def test_margins_are_written_in_percentage_points() -> None:
+    assert [guardrails.points(m) for m in (0.01, 0.02, 0.07, 0.0005)] == [
+        "1 percentage point", "2 percentage points", "7 percentage points", "0.05 percentage points",
+    ]  # fmt: skip
+
+
+# --- the watch -----------------------------------------------------------------------------------------------------
+
+
+def watching(stable: Arm = OLD, spec: RolloutSpec = SPEC) -> Watch:
+    return Watch(2, NOW + 600 * SECOND, NOW, canary.baseline(canary.absorb(spec, {}, block(stable, GOOD))))
+
+
+def watches(start: Watch, tried: Arm, spec: RolloutSpec = SPEC, times: int = 40) -> tuple[Watch, str, str, str]:
+    for _ in range(times):
+        start, verdict = canary.watch(spec, start, block(NOBODY, tried, start.looked_until))
+        if verdict.outcome == "fail":
+            break
+    return start, verdict.gate, verdict.outcome, verdict.reason
+
+
+def test_a_watch_starts_from_how_the_old_champion_did() -> None:
+    assert watching().evidence == {
+        "errors": Evidence(5000, 10, terms=(0.0, 0.01)),
+        "rejections": Evidence(5005, 5, terms=(0.0, 0.02)),
+        "latency": Evidence(5000, 20, terms=(0.25, 0.02)),
+    }
+
+
+def test_a_new_champion_as_good_as_the_old_one_is_watched_without_a_finding() -> None:
+    after, gate, outcome, reason = watches(watching(), Arm(500, 1, 1, 500, 2))
+    assert (gate, outcome) == ("watch", "undecided")
+    assert reason.startswith(
+        "errors: new champion 40 of 20,000 (0.2 %) against the one before 10 of 5,000 (0.2 %), "
+        "evidence of harm none (1:600 brings the one before back); rejections: "
+    )
+    assert after.looked_until == NOW + 400 * SECOND
+    # a third of the 1 % is each guardrail's, and half of that is the bound's
+    assert after.evidence["errors"].terms == (0.0, 0.01, sequential.upper_bound(5000, 10, 0.01 / 6) + 0.01)
+
+
+def test_a_new_champion_that_gets_worse_brings_the_old_one_back() -> None:
+    fine, *_ = watches(watching(), Arm(500, 1, 0, 500, 2))
+    _, gate, outcome, reason = watches(fine, Arm(500, 1, 0, 500, 60))
+    assert (gate, outcome) == ("latency", "fail")
+    assert "against the one before 20 of 5,000 (0.4 %), worse by more than 2 percentage points with evidence" in reason
+    assert reason.endswith("(needed 1:600)")
+
+
+def test_a_watch_that_cannot_look_says_error_and_changes_nothing() -> None:
+    start = watching()
+    for news in (None, block(start=NOW - SECOND)):
+        after, verdict = canary.watch(SPEC, start, news)
+        assert after == start
+        assert (verdict.outcome, verdict.reason) == ("error", "could not look: no counts since 12:00:00")
+
+
+def test_a_guardrail_unknown_from_the_rollout_or_edited_since_cannot_speak_in_the_watch() -> None:
+    edited = RolloutSpec(guardrails=Guardrails(rejections=None, latency=Latency(threshold=SECOND)))
+    _, gate, outcome, reason = watches(watching(spec=ERRORS), Arm(500, 1, 0, 500, 500), SPEC)
+    assert (gate, outcome) == ("watch", "undecided")
+    assert "latency: nothing is known of the champion before" in reason
+    _, gate, outcome, reason = watches(watching(), Arm(500, 1, 0, 500, 500), edited)
+    assert (gate, outcome) == ("watch", "undecided")
+
+
+def test_an_edited_margin_starts_the_watch_anew_against_its_own_bound() -> None:
+    bad, *_ = watches(watching(), Arm(500, 8), times=3)
+    wide = RolloutSpec(guardrails=Guardrails(errors=Errors(margin=0.1)))
+    after, _ = canary.watch(wide, bad, block(NOBODY, Arm(500, 8), bad.looked_until))
+    assert (after.evidence["errors"].canary_trials, after.evidence["errors"].stable_trials) == (500, 5000)
+
+
+def test_nothing_is_worse_than_a_champion_that_always_failed() -> None:
+    _, _, outcome, _ = watches(watching(Arm(10, 10, 0, 10, 10)), Arm(500, 500, 0, 500, 500))
+    assert outcome == "undecided"
+
+
+def test_a_watch_without_guardrails_has_nothing_to_say() -> None:
+    none = RolloutSpec(guardrails=Guardrails(errors=None, rejections=None, latency=None))
+    _, verdict = canary.watch(none, watching(), block(NOBODY, GOOD))
+    assert (verdict.outcome, verdict.reason) == ("undecided", "no guardrail is on")
