@@ -6,19 +6,20 @@ Both show the record and decide nothing. Neither the page nor its plots fetch an
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from services.demo.plots.axis import month_name, months_flown
-from services.demo.plots.drawing import clock, duration, figure, odds, signed
+from services.demo.plots.drawing import NONE, clock, duration, figure, odds, signed
 from services.demo.plots.drift import LEVELS, drift, features
-from services.demo.plots.evidence import evidence, guardrails, rollouts
+from services.demo.plots.evidence import evidence, guardrails, last_verdict, rollouts
 from services.demo.plots.quality import counted, mean_gain, quality
 from services.demo.plots.requests import requests
-from services.demo.plots.traffic import colour, traffic, versions, weight_changes
+from services.demo.plots.traffic import colour, phases, traffic, versions
 from services.demo.record import Candidate, Record, Tick
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WIDE, NARROW = 1000, 360  # pixels of the plots on a desk's screen and on a telephone's
-CAUSES = {"drift": "drift", "manual": "by hand", "schedule": "schedule"}
+CAUSES = {"drift": "drift", "manual": "a person", "schedule": "the schedule"}
 FAULTS = {"errors": "fails on some requests", "slow": "answers slowly"}
 
 
@@ -37,24 +38,26 @@ FAULTS = {"errors": "fails on some requests", "slow": "answers slowly"}
 def table(record: Record) -> RenderableType:
     """Quality by month, the candidates and what became of them, the requests, and which promises were kept."""
     from rich.console import Group
+    from rich.padding import Padding
     from rich.text import Text
 
     # Text, not strings: a reason may hold brackets that rich would take for its own markup.
-    kept = [Text("All promises were kept.", "bold green")]
-    missed = [Text("Not all promises were kept:", "bold red"), *(Text(f"  {said}") for said in record.missed)]
-    lines = [Text(f"{name:<16} {value}") for name, value in _summary(record)]
-    return Group(
-        _months_table(record), "", _candidates_table(record), "", *lines, "", *(missed if record.missed else kept)
-    )
+    why = [
+        Padding(Text("\n".join([f"version {c.version}: {c.outcome}", *reasons(c)])), (0, 0, 1, 2))
+        for c in record.candidates
+        if c.reason
+    ]
+    figures = [Text(f"  {name:<16} {value}") for name, value in _summary(record)]
+    if record.missed:
+        verdict = [Text("Not all promises were kept:", "bold red"), *(Text(f"  {said}") for said in record.missed)]
+    else:
+        verdict = [Text("All promises were kept.", "bold green")]
+    parts: list[RenderableType] = [_months_table(record), _candidates_table(record), *why, *figures, "", *verdict]
+    return Group(*parts)
 
 
 def _months_table(record: Record) -> Table:
-    from rich.table import Table
-
-    made = Table(title="Quality by month (ROC AUC)", title_justify="left")
-    made.add_column("month")
-    for name in ("flights", "never retrained", "the loop", "difference"):
-        made.add_column(name, justify="right")
+    made = _table("Quality by month, ROC AUC", ["month"], ["flights", "never retrained", "the loop", "difference"])
     for month in record.months:
         gain = signed(month.loop - month.frozen)
         made.add_row(month.month, f"{month.rows:,}", figure(month.frozen), figure(month.loop), gain)
@@ -65,24 +68,31 @@ def _months_table(record: Record) -> Table:
 
 
 def _candidates_table(record: Record) -> Table:
-    from rich.table import Table
     from rich.text import Text
 
     styles = {"promoted": "green", "rolled-back": "red"}
-    made = Table(title="Candidates", title_justify="left", show_lines=True)
-    for name in ("version", "asked for by", "outcome", "asked to traffic", "traffic to end", "bad of answers"):
-        made.add_column(name, justify="left" if name in ("asked for by", "outcome") else "right")
-    made.add_column("why", ratio=1, overflow="fold", min_width=24)
+    figures = ["to traffic", "to end", "bad answers"]
+    made = _table("Candidates: from asking to traffic, from traffic to the end", ["version", "by", "outcome"], figures)
     for c in record.candidates:
         made.add_row(
             str(c.version),
-            Text(CAUSES.get(c.cause, c.cause) + (f"\nbroken: {FAULTS.get(c.fault, c.fault)}" if c.fault else "")),
+            Text(f"broken: {c.fault}" if c.fault else CAUSES.get(c.cause, c.cause)),
             Text(c.outcome, styles.get(c.outcome, "")),
             duration(to_traffic(c)),
             duration(in_traffic(c)),
             f"{c.bad:,} of {c.answers:,}",
-            Text(c.reason),
         )
+    return made
+
+
+def _table(title: str, words: list[str], numbers: list[str]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(title=Text(title, "bold"), title_justify="left", box=box.SIMPLE)
+    for name in (*words, *numbers):
+        made.add_column(name, justify="left" if name in words else "right")
     return made
 
 
@@ -124,14 +134,14 @@ def page(record: Record) -> str:
             counted=[month_name(m.month) for m in counted(record.months)],
             promoted=[c for c in record.candidates if c.outcome == "promoted"],
             thrown=[c for c in record.candidates if c.outcome == "rolled-back"],
-            slowest=max((s for c in record.candidates if c.cause == "drift" and (s := to_traffic(c))), default=None),
-            fastest_thrown=max((s for c in record.candidates if c.fault and (s := in_traffic(c))), default=None),
+            slowest=_longest(to_traffic(c) for c in record.candidates if c.cause == "drift"),
+            exposed=_longest(in_traffic(c) for c in record.candidates if c.outcome == "rolled-back"),
             plots={
                 name: [(size, draw(record, width)) for size, width in (("wide", WIDE), ("narrow", NARROW))]
                 for name, draw in {"traffic": traffic, "drift": drift, "quality": quality, "requests": requests}.items()
             },
             legend=[{"version": v, "colour": colour(v, known), "broken": _fault(record, v)} for v in known],
-            splits=weight_changes(record.ticks),
+            phases=phases(record.ticks),
             rollouts=list(_rollouts(record)),
             levels=LEVELS,
             bound=_psi_bound(record),
@@ -156,7 +166,7 @@ def _templates() -> jinja2.Environment:
     )
     made.filters |= {"figure": figure, "signed": signed, "clock": clock, "duration": duration, "ms": milliseconds}
     made.filters |= {"cause": lambda c: CAUSES.get(c, c), "fault": lambda f: FAULTS.get(f, f), "month": month_name}
-    made.globals |= {"to_traffic": to_traffic, "in_traffic": in_traffic}
+    made.globals |= {"to_traffic": to_traffic, "in_traffic": in_traffic, "reasons": reasons}
     return made
 
 
@@ -175,12 +185,25 @@ def in_traffic(candidate: Candidate) -> float | None:
     return candidate.ended - candidate.first_traffic
 
 
+def reasons(candidate: Candidate) -> list[str]:
+    """Why it was promoted or thrown back, one sentence a guardrail; a dash where nothing was said.
+
+    The event's message begins with what happened to the version, which stands beside it already.
+    """
+    said = re.sub(rf"^version {candidate.version} [^:;]*: ", "", candidate.reason)
+    return said.split("; ") if said else [NONE]
+
+
 def means(record: Record) -> tuple[float, float]:
     """The mean AUC from March to October, of the first model and of the loop; NaN when there is no such month."""
     months = counted(record.months)
     if not months:
         return math.nan, math.nan
     return sum(m.frozen for m in months) / len(months), sum(m.loop for m in months) / len(months)
+
+
+def _longest(times: Iterable[float | None]) -> float | None:
+    return max((t for t in times if t is not None and math.isfinite(t)), default=None)
 
 
 def milliseconds(seconds: float) -> str:
@@ -220,15 +243,14 @@ def _rollouts(record: Record) -> Iterator[dict[str, Any]]:
             "version": version,
             "candidate": candidates.get(version),
             "plot": evidence(record, version, ticks),
-            "guardrails": [_guardrail(name, ticks) for name in guardrails(ticks)],
+            "guardrails": [_guardrail(name, ticks, candidates.get(version)) for name in guardrails(ticks)],
         }
 
 
-def _guardrail(name: str, ticks: list[Tick]) -> dict[str, str]:
-    """The largest evidence against a canary, and the last verdict."""
-    verdicts = [tick.verdicts[name] for tick in ticks if name in tick.verdicts]
+def _guardrail(name: str, ticks: list[Tick], candidate: Candidate | None) -> dict[str, str]:
+    """The largest evidence against a canary that a tick saw, and the last verdict."""
     peak = max((tick.harm[name] for tick in ticks if name in tick.harm), default=0.0)
-    return {"name": name, "peak": odds(peak), "verdict": verdicts[-1] if verdicts else "undecided"}
+    return {"name": name, "peak": odds(peak), "verdict": last_verdict(name, ticks, candidate)}
 
 
 def _drifts(record: Record) -> Iterator[dict[str, Any]]:

@@ -19,6 +19,9 @@ HEIGHT = 44.0  # of the time axis: the clock and the months
 class Frame:
     """Where a plot over time lies in its drawing, and how its time runs. Lengths are the drawing's units."""
 
+    start: float  # seconds since the first request
+    end: float
+
     left: float
     right: float
     top: float
@@ -47,7 +50,8 @@ def frame_of(record: Record, width: int, top: float, height: float) -> Frame:
     """Where the record's time runs in a drawing of that width; its names stand in the left margin."""
     left, right = (92.0, width - 12.0) if width > 500 else (80.0, width - 8.0)
     start = record.ticks[0].seconds if record.ticks else 0.0
-    return Frame(left, right, top, top + height, linear(start, length(record.ticks), left, right))
+    end = length(record.ticks)
+    return Frame(start, end, left, right, top, top + height, linear(start, end, left, right))
 
 
 def length(ticks: Sequence[Tick]) -> float:
@@ -75,8 +79,8 @@ def time_axis(drawing: Element, frame: Frame, ticks: Sequence[Tick]) -> None:
         x = frame.x(seconds)
         add(drawing, "line", x1=x, x2=x, y1=base, y2=base + 4, class_="axis")
         add(drawing, "text", clock(seconds), x=x, y=base + 17, text_anchor="middle")
-    add(drawing, "text", "min:s", x=frame.left - 8, y=base + 17, text_anchor="end", class_="unit")
-    years = sorted({tick.flying[:4] for tick in ticks})
+    add(drawing, "text", "min:s", x=frame.left - 22, y=base + 17, text_anchor="end", class_="unit")
+    years = sorted({tick.flying[:4] for tick in ticks if tick.flying})
     add(drawing, "text", NONE.join(years[:: max(1, len(years) - 1)]), x=frame.left - 8, y=base + 36, text_anchor="end")
     for i, (month, start, end) in enumerate(months_flown(ticks)):
         left, right = frame.x(start), frame.x(end)

@@ -102,8 +102,11 @@ def figure(value: float, digits: int = 3) -> str:
 
 
 def clock(seconds: float) -> str:
-    """3:07, minutes and seconds since the first request."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}" if math.isfinite(seconds) else NONE
+    """3:07, minutes and seconds since the first request; what came before it has a minus."""
+    if not math.isfinite(seconds):
+        return NONE
+    whole = int(abs(seconds))
+    return f"{MINUS if seconds <= -1 else ''}{whole // 60}:{whole % 60:02d}"
 
 
 def duration(seconds: float | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from xml.etree.ElementTree import Element
 
 from services.demo.plots.axis import HEIGHT, Frame, frame_of, length, time_axis
 from services.demo.plots.drawing import Point, add, boxes, canvas, markup, short
@@ -31,7 +32,7 @@ def level(psi: float) -> int:
 def drift(record: Record, width: int) -> str:
     """How far each feature's live rows were from the training rows: a heat map, violations dotted."""
     names = features(record.ticks)
-    frame = frame_of(record, width, top=6, height=20.0 * max(len(names), 1))
+    frame = frame_of(record, width, top=20, height=20.0 * max(len(names), 1))
     drawing = canvas(width, frame.bottom + HEIGHT, f"drift{width}", "Drift by feature", _drift_words(record, names))
     shown = _thinned(record.ticks)
     cells: dict[int, list[tuple[float, float, float, float]]] = {}
@@ -49,8 +50,22 @@ def drift(record: Record, width: int) -> str:
         add(drawing, "path", d=boxes(places), class_=f"h{dark}")
     if dots:
         add(drawing, "path", d="".join(f"M{short(x)} {short(y)}h.01" for x, y in dots), class_="dots")
+    _takeovers(drawing, frame, record)
     time_axis(drawing, frame, record.ticks)
     return markup(drawing)
+
+
+def _takeovers(drawing: Element, frame: Frame, record: Record) -> None:
+    """Where another version took over, from where on its own training rows are what is compared with."""
+    reach = -math.inf
+    for seconds, event in record.events:
+        if event.kind in ("Promoted", "BroughtBack") and event.version and frame.start <= seconds <= frame.end:
+            x = frame.x(seconds)
+            mark = add(drawing, "g", class_="lane Promoted")
+            add(mark, "line", x1=x, x2=x, y1=frame.top - 4, y2=frame.bottom, class_="drop over")
+            if x > reach:
+                add(mark, "text", f"v{event.version}", x=x, y=frame.top - 8, text_anchor="middle")
+                reach = x + 26
 
 
 def _thinned(ticks: Sequence[Tick]) -> list[Tick]:

@@ -25,7 +25,7 @@ def quality(record: Record, width: int) -> str:
     months = record.months
     words = "; ".join(f"{m.month}: loop {figure(m.loop)}, never retrained {figure(m.frozen)}" for m in months)
     drawing = canvas(width, _BOTTOM + 50, f"quality{width}", "Quality by month", words or "No month was replayed.")
-    left, right = (92.0, width - 12.0) if width > 500 else (44.0, width - 8.0)
+    left, right = (92.0, width - 12.0) if width > 500 else (38.0, width - 4.0)
     values = [v for m in months for v in (m.loop, m.frozen) if math.isfinite(v)]
     low, high = (min(values) - 0.012, max(values) + 0.018) if values else (0.5, 1.0)
     y = linear(low, high, _BOTTOM, _TOP)
@@ -45,16 +45,9 @@ def quality(record: Record, width: int) -> str:
     for x, month in whole:
         top = y(max(month.loop, month.frozen)) - 10
         gain = signed(month.loop - month.frozen)
-        # Nine months beside each other on a telephone leave no room for the zero that everyone knows.
-        add(
-            drawing,
-            "text",
-            gain if step >= 44 else gain.replace("0.", ".", 1),
-            x=x,
-            y=top,
-            text_anchor="middle",
-            class_="gain",
-        )
+        # Months beside each other on a telephone leave no room for the zero that everyone knows.
+        text, kind = (gain, "gain") if step >= 48 else (gain.replace("0.", ".", 1), "gain small")
+        add(drawing, "text", text, x=x, y=top, text_anchor="middle", class_=kind)
     for x, month in zip(places, months, strict=True):
         add(drawing, "text", month_name(month.month), x=x, y=_BOTTOM + 17, text_anchor="middle")
     _bracket(drawing, [x for x, m in zip(places, months, strict=True) if m in counted(months)], step, record)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby, pairwise
+from dataclasses import dataclass
+from itertools import groupby
 from xml.etree.ElementTree import Element
 
-from services.demo.plots.axis import HEIGHT, Frame, after, frame_of, length, rows, time_axis
+from services.demo.plots.axis import HEIGHT, Frame, frame_of, length, rows, time_axis
 from services.demo.plots.drawing import Point, add, canvas, clock, linear, markup, path, stairs
 from services.demo.record import Record, Tick
 
@@ -19,7 +20,7 @@ def versions(record: Record) -> tuple[int, ...]:
     found = {c.version for c in record.candidates}
     found.update(v for tick in record.ticks for v in tick.weights)
     found.update(v for month in record.months for v in month.versions)
-    return tuple(sorted(found))
+    return tuple(sorted(v for v in found if v > 0))  # 0 stands for answers that bore no version
 
 
 def colour(version: int, all_versions: Sequence[int]) -> str:
@@ -28,11 +29,51 @@ def colour(version: int, all_versions: Sequence[int]) -> str:
     return f"c{1 + (place - 1) % 6}" if place else "c0"
 
 
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of time in which the same versions answered."""
+
+    start: float  # seconds since the first request
+    end: float
+    shares: Mapping[int, float]  # version -> percent of the answers
+    course: tuple[tuple[float, Mapping[int, float]], ...]  # the same by the second, smoothed
+
+
+def phases(ticks: Sequence[Tick]) -> list[Phase]:
+    """What callers saw of the split. A second's fifty answers scatter around the weights by several percent, so each
+    second is shown as the mean of the five around it, of the same phase: what begins or ends does so sharply.
+    """
+    answered = [tick for tick in ticks if tick.weights]
+    found = []
+    begin = 0
+    for _, stretch in groupby(answered, key=_present):
+        span = list(stretch)
+        course = tuple((t.seconds, _shares(span[max(0, i - 2) : i + 3])) for i, t in enumerate(span))
+        begin += len(span)
+        end = answered[begin].seconds if begin < len(answered) else length(ticks)
+        found.append(Phase(span[0].seconds, end, _shares(span), course))
+    return found
+
+
+def _present(tick: Tick) -> frozenset[int]:
+    """Who had traffic. A canary with a small share may miss a second, and is there all the same."""
+    return frozenset(v for v, share in tick.weights.items() if share) | ({tick.canary} if tick.canary else frozenset())
+
+
+def _shares(ticks: Sequence[Tick]) -> dict[int, float]:
+    sums: dict[int, float] = {}
+    for tick in ticks:
+        for version, share in tick.weights.items():
+            sums[version] = sums.get(version, 0.0) + share * max(tick.requests, 1)
+    total = sum(sums.values()) or 1.0
+    return {version: 100 * part / total for version, part in sorted(sums.items())}
+
+
 def traffic(record: Record, width: int) -> str:
     """The split of traffic, stacked by version, with the moments that mattered above it."""
     known = versions(record)
     lanes = 20.0 * len(LANES)
-    frame = frame_of(record, width, top=lanes + 8, height=190)
+    frame = frame_of(record, width, top=lanes + 16, height=190)
     drawing = canvas(width, frame.bottom + HEIGHT, f"traffic{width}", "Who served the traffic", _traffic_words(record))
     _broken_pattern(drawing, f"broken{width}")
     rows(drawing, frame, [(0.0, "0 %"), (50.0, "50 %"), (100.0, "100 %")], linear(0, 100, frame.bottom, frame.top))
@@ -52,19 +93,23 @@ def traffic(record: Record, width: int) -> str:
 
 
 def _areas(record: Record, frame: Frame, known: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """The outline of each version that had traffic, resting on that of the version before it."""
     y = linear(0, 100, frame.bottom, frame.top)
-    floor = [0.0] * len(record.ticks)
+    moments = [(seconds, shares) for phase in phases(record.ticks) for seconds, shares in phase.course]
+    if not moments:
+        return
+    times = [*(seconds for seconds, _ in moments), length(record.ticks)]  # each share holds until the next one
+    floor = [0.0] * len(moments)
     for version in known:
-        roof = [low + tick.weights.get(version, 0) for low, tick in zip(floor, record.ticks, strict=True)]
-        stretches = groupby(range(len(roof)), key=lambda i, roof=roof, floor=floor: roof[i] > floor[i])  # type: ignore[misc]
+        roof = [low + shares.get(version, 0.0) for low, (_, shares) in zip(floor, moments, strict=True)]
         shapes = []
-        for there, places in stretches:
+        for there, places in groupby(range(len(roof)), key=lambda i, on=roof, below=floor: on[i] > below[i]):  # type: ignore[misc]
+            span = list(places)
             if there:
-                span = list(places)
-                # A tick holds until the next one, so each stretch ends where the following tick begins.
-                ends = [record.ticks[i].seconds for i in span] + [after(record.ticks, span[-1])]
-                top = stairs([(frame.x(s), y(roof[i])) for s, i in zip(ends, [*span, span[-1]], strict=True)])
-                low = stairs([(frame.x(s), y(floor[i])) for s, i in zip(ends, [*span, span[-1]], strict=True)])
+                top, low = (
+                    stairs([(frame.x(times[i]), y(edge[min(i, span[-1])])) for i in [*span, span[-1] + 1]])
+                    for edge in (roof, floor)
+                )
                 shapes.append(path([*top, *reversed(low)]) + "z")
         if shapes:
             yield version, "".join(shapes)
@@ -72,18 +117,19 @@ def _areas(record: Record, frame: Frame, known: Sequence[int]) -> Iterator[tuple
 
 
 def _names(record: Record, frame: Frame) -> Iterator[tuple[int, Point]]:
-    """Where an area is large enough to bear its name."""
+    """Where a version's area is widest, unless it is too small to bear its name."""
     y = linear(0, 100, frame.bottom, frame.top)
-    end = 0
-    for weights, stretch in groupby(record.ticks, key=lambda tick: tick.weights):
-        span = list(stretch)
-        end += len(span)
-        left, right = frame.x(span[0].seconds), frame.x(after(record.ticks, end - 1))
-        low = 0
-        for version, weight in sorted(weights.items()):
-            if right - left >= 26 and y(low) - y(low + weight) >= 16:
-                yield version, ((left + right) / 2, y(low + weight / 2))
-            low += weight
+    widest: dict[int, tuple[float, Point]] = {}
+    for phase in phases(record.ticks):
+        left, right = frame.x(phase.start), frame.x(phase.end)
+        low = 0.0
+        for version, share in sorted(phase.shares.items()):
+            room = right - left if y(low) - y(low + share) >= 16 else 0.0
+            if room >= max(26.0, widest.get(version, (0.0,))[0]):
+                widest[version] = (room, ((left + right) / 2, y(low + share / 2)))
+            low += share
+    for version, (_, place) in widest.items():
+        yield version, place
 
 
 def _lane(drawing: Element, frame: Frame, record: Record, kind: str, name: str, y: float) -> None:
@@ -92,7 +138,7 @@ def _lane(drawing: Element, frame: Frame, record: Record, kind: str, name: str, 
     add(group, "line", x1=frame.left, x2=frame.right, y1=y, y2=y, class_="row")
     reach = -math.inf
     for seconds, event in record.events:
-        if event.kind != kind:
+        if event.kind != kind or not frame.start <= seconds <= frame.end:
             continue
         x = frame.x(seconds)
         mark = add(group, "g")
@@ -124,12 +170,3 @@ def _traffic_words(record: Record) -> str:
     said = [f"Stacked areas of the traffic's share by version, over {clock(length(record.ticks))} minutes."]
     said += [f"Version {c.version}: {c.outcome}." for c in record.candidates]
     return " ".join(said)
-
-
-def weight_changes(ticks: Sequence[Tick]) -> list[tuple[float, Mapping[int, int]]]:
-    """(second, weights): the split at the beginning and after every change."""
-    return [
-        (after.seconds, after.weights)
-        for before, after in pairwise([None, *ticks])
-        if after and (before is None or before.weights != after.weights)
-    ]
