@@ -250,7 +250,7 @@ def _rollouts(record: Record) -> Iterator[dict[str, Any]]:
 def _guardrail(name: str, ticks: list[Tick], candidate: Candidate | None) -> dict[str, str]:
     """The largest evidence against a canary that a tick saw, and the last verdict."""
     peak = max((tick.harm[name] for tick in ticks if name in tick.harm), default=0.0)
-    return {"name": name, "peak": odds(peak), "verdict": last_verdict(name, ticks, candidate)}
+    return {"name": name, "peak": odds(peak) if peak > 0 else "none", "verdict": last_verdict(name, ticks, candidate)}
 
 
 def _drifts(record: Record) -> Iterator[dict[str, Any]]:
