@@ -16,15 +16,19 @@ from serinus.spec import ModelLoop
 
 BLOCK = timedelta(seconds=2)
 """The shortest interval worth a look: two scrapes a second apart, so that both arms have been seen in it."""
+LAG = timedelta(seconds=1)
+"""A scrape is filed under the time it began. One still under way would fall between two blocks, and more often that of
+a busy server than that of an idle one; after a scrape's timeout none is under way."""
 
 
 def question(status: Status, now: datetime) -> CountsQuestion | None:
     """The counts that the next look needs, or None while nothing is being judged."""
     judged = status.rollout if status.rollout is not None and status.rollout.step >= 0 else status.watch
-    if judged is None or now - judged.looked_until < BLOCK:
+    end = now - LAG
+    if judged is None or end - judged.looked_until < BLOCK:
         return None
     stable = status.rollout.stable if status.rollout is not None else status.previous
-    return CountsQuestion(stable, judged.version, judged.looked_until, now)
+    return CountsQuestion(stable, judged.version, judged.looked_until, end)
 
 
 def next(spec: ModelLoop, status: Status, world: World, now: datetime) -> Plan:

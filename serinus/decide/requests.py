@@ -7,6 +7,7 @@ from serinus.decide.draft import Draft
 from serinus.facts import DriftFinding, Request, RunRecord
 
 _REMEMBERED = 200  # ids of handled requests; far more than can be open at once
+_WINDOWS = 20  # drift findings that are kept at least, for people to look at
 
 
 def fold(draft: Draft) -> None:
@@ -65,13 +66,21 @@ def _drift(draft: Draft, request: Request) -> bool:
         return True
     _say_drift(draft, finding)
     drift = draft.spec.spec.drift
-    keep = max(drift.retrain.of if drift is not None else 0, 20)
-    draft.set(drift=(*draft.status.drift, finding)[-keep:])
+    draft.set(drift=_kept((*draft.status.drift, finding), drift.retrain.of if drift is not None else 0))
     if request.run and draft.status.run is None and _unknown(draft, request.run):
         recipe = runs.recipe(draft.spec)
         draft.set(run=RunRecord(request.run, "drift", request.at, recipe=recipe))
         draft.say("RunRequested", f"{request.run}: {finding.verdict.reason}")
     return True
+
+
+def _kept(findings: tuple[DriftFinding, ...], of: int) -> tuple[DriftFinding, ...]:
+    """The latest findings; where one has to go, a window that was not decided goes before one that was."""
+    if len(findings) <= max(of, _WINDOWS):
+        return findings
+    quiet = (i for i, f in enumerate(findings[:-1]) if f.verdict.outcome not in ("pass", "fail"))
+    gone = next(quiet, 0)
+    return (*findings[:gone], *findings[gone + 1 :])
 
 
 def _unknown(draft: Draft, key: str) -> bool:

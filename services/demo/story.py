@@ -122,7 +122,7 @@ class _Story:
             self._tell_new_events()
             show(self._line(status))
             share = self.watching.seconds / self.seconds
-            if faults and share >= faults[0].after and _idle(status):
+            if faults and share >= faults[0].after and status.run is None:
                 self._bring_in(faults.pop(0))
             # What is on its way when the year's end is reached is seen through, on the flights that follow.
             late = self.watching.seconds - self.seconds

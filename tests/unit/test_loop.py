@@ -303,10 +303,10 @@ def test_a_new_rollout_ends_the_watch() -> None:
 def test_counts_are_asked_for_while_a_canary_or_a_new_champion_is_judged() -> None:
     assert loop.question(SERVING, NOW) is None
     assert loop.question(replace(SERVING, rollout=canary(step=-1)), NOW + 9 * SECOND) is None
-    assert loop.question(replace(SERVING, rollout=canary()), NOW + SECOND) is None
-    later = NOW + 2 * SECOND
-    assert loop.question(replace(SERVING, rollout=canary()), later) == CountsQuestion(1, 2, NOW, later)
-    assert loop.question(WATCHING, later) == CountsQuestion(1, 2, NOW, later)
+    assert loop.question(replace(SERVING, rollout=canary()), NOW + 2 * SECOND) is None
+    asked = CountsQuestion(1, 2, NOW, NOW + 2 * SECOND)
+    assert loop.question(replace(SERVING, rollout=canary()), NOW + 3 * SECOND) == asked
+    assert loop.question(WATCHING, NOW + 3 * SECOND) == asked
 
 
 def test_the_registrys_champion_alias_follows_the_ledger() -> None:

@@ -169,3 +169,20 @@ def test_without_a_drift_job_findings_are_kept_all_the_same() -> None:
     request = ask("drift", finding=finding("pass"))
     plan = next_(SERVING, world(versions=(CHAMPION,), requests=(request,)), of=spec(text="drift: null"))
     assert len(plan.status.drift) == 1
+
+
+def test_windows_that_were_not_decided_do_not_push_out_those_that_were() -> None:
+    status = SERVING
+    for minute, outcome in enumerate(["fail", "pass", *["undecided"] * 30, "fail"]):
+        request = replace(ask("drift"), id=str(minute), finding=finding(outcome, minute))
+        status = next_(status, world(versions=(CHAMPION,), requests=(request,))).status
+    outcomes = [f.verdict.outcome for f in status.drift]
+    assert (outcomes[:2], outcomes[-1], len(outcomes)) == (["fail", "pass"], "fail", 20)
+
+
+def test_the_oldest_decided_window_goes_when_all_were_decided() -> None:
+    status = SERVING
+    for minute in range(25):
+        request = replace(ask("drift"), id=str(minute), finding=finding("pass", minute))
+        status = next_(status, world(versions=(CHAMPION,), requests=(request,))).status
+    assert [f.window.end for f in status.drift] == [NOW + timedelta(minutes=m) for m in range(5, 25)]
