@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Literal
 
-from serinus.decide import canary
+from serinus.decide import canary, guardrails
 from serinus.decide.draft import Draft
 from serinus.facts import Rollout, RolloutRecord, VariantState, Version, Watch
 
@@ -77,7 +78,8 @@ def roll_back(draft: Draft, rollout: Rollout, reason: str) -> None:
     """Take the canary's traffic away for good."""
     _record(draft, rollout, "rolled-back", reason)
     draft.set(rollout=None, decided=max(draft.status.decided, rollout.version))
-    draft.say("RolledBack", f"version {rollout.version} was rolled back: {reason}", rollout.version)
+    said = f"version {rollout.version} was rolled back: {reason}"
+    draft.say("RolledBack", said, rollout.version, **_harm(rollout))
 
 
 def bring_back(draft: Draft, bad: int, good: int, reason: str) -> None:
@@ -139,7 +141,8 @@ def _promote(draft: Draft, rollout: Rollout, reason: str) -> None:
         decided=max(draft.status.decided, rollout.version),
         drift=(),  # earlier windows were compared with another model's training data
     )
-    draft.say("Promoted", f"version {rollout.version} serves everyone: {reason}", rollout.version)
+    said = f"version {rollout.version} serves everyone: {reason}"
+    draft.say("Promoted", said, rollout.version, **_harm(rollout))
 
 
 def _supersede(draft: Draft, older: Version, newer: Version) -> None:
@@ -149,6 +152,11 @@ def _supersede(draft: Draft, older: Version, newer: Version) -> None:
     )
     draft.set(decided=max(draft.status.decided, older.number))
     draft.say("VersionSuperseded", f"version {older.number} was passed over: {reason}", older.number)
+
+
+def _harm(rollout: Rollout) -> dict[str, float]:
+    """The evidence of harm that the rollout ended with, as its logarithm to base 10, by guardrail."""
+    return {name: guardrails.harm_now(e) / math.log(10) for name, e in rollout.evidence.items()}
 
 
 def _record(draft: Draft, rollout: Rollout, outcome: Literal["promoted", "rolled-back"], reason: str) -> None:

@@ -21,6 +21,8 @@ class Tick:
     canary: int | None  # the version on its way
     harm: Mapping[str, float]  # guardrail -> log10 of the evidence that the canary is worse, 0 while there is none
     verdicts: Mapping[str, str]  # guardrail -> outcome
+    failed: int = 0  # requests of this second without a right answer, the broken canary's own errors apart
+    injected: int = 0  # error answers of the canary that the demo broke
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Candidate:
     ended: float | None
     answers: int  # requests that it answered
     bad: int  # of these, its own errors (or slow answers), which are the evidence
+    harm: Mapping[str, float] = field(default_factory=dict)  # guardrail -> log10 of the evidence when its rollout ended
 
 
 @dataclass(frozen=True)

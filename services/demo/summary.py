@@ -16,7 +16,7 @@ from serinus.decide import guardrails
 from serinus.facts import Event, RunRecord
 from serinus.models import scoring
 from serinus.spec import ModelLoop
-from services.demo.record import Candidate, Month, Record
+from services.demo.record import Candidate, Month, Record, Tick
 from services.demo.traffic import Answer, Replay
 from services.demo.watching import Watching
 
@@ -33,19 +33,19 @@ def make(watching: Watching, traffic: Replay, work: Path, state: Path, broken: M
     spec = loading.read(work / "loop.yaml")
     candidates = _candidates(answers, watching.runs, events, broken, slow=_threshold(spec))
     faulty = {c.version for c in candidates if c.fault == "errors"}
-    injected = sum(a.status == 500 and a.version in faulty for a in answers)
-    bad = sum(a.status != 200 for a in answers)
+    wrong = [a for a in answers if a.status != 200]
+    injected = [a for a in wrong if a.status == 500 and a.version in faulty]
     times = np.array([a.seconds for a in answers if a.status == 200])
     rail = guardrails.active(spec.spec.rollout)[0]
     record = Record(
-        ticks=tuple(watching.ticks),
+        ticks=_ticks(watching.ticks, wrong, injected),
         months=_months(traffic.rows, answers, state, first=_first_version(events)),
         candidates=candidates,
         events=events,
         requests=len(answers),
         rows=sum(a.rows for a in answers),
-        failed=bad - injected,
-        injected=injected,
+        failed=len(wrong) - len(injected),
+        injected=len(injected),
         p50=float(np.quantile(times, 0.5)) if times.size else math.nan,
         p99=float(np.quantile(times, 0.99)) if times.size else math.nan,
         guardrail_threshold=rail.needed_harm / math.log(10),
@@ -75,6 +75,22 @@ def missed(record: Record) -> tuple[str, ...]:
     if not gain >= GAIN:
         said.append(f"the loop gained {gain:.3f} of AUC over the first model, expected at least {GAIN}")
     return tuple(said)
+
+
+def _ticks(ticks: Sequence[Tick], wrong: Sequence[Answer], injected: Sequence[Answer]) -> tuple[Tick, ...]:
+    """The ticks with their failed requests, now that it is known whose fault each was."""
+    edges = [tick.seconds for tick in ticks]
+
+    def count(answers: Sequence[Answer]) -> npt.NDArray[np.int64]:
+        at = np.searchsorted(edges, [a.sent + a.seconds for a in answers])
+        return np.bincount(np.minimum(at, len(edges) - 1), minlength=len(edges))
+
+    if not ticks:
+        return ()
+    all_wrong, ours = count(wrong), count(injected)
+    return tuple(
+        replace(tick, failed=int(all_wrong[i] - ours[i]), injected=int(ours[i])) for i, tick in enumerate(ticks)
+    )
 
 
 def _months(rows: pd.DataFrame, answers: Sequence[Answer], state: Path, first: int) -> tuple[Month, ...]:
@@ -150,6 +166,7 @@ def _candidates(
                 first_traffic=mine[0].sent if mine else None,
                 ended=end[0] if end is not None else None,
                 answers=len(judged),
+                harm=end[1].figures if end is not None else {},
                 bad=sum(a.seconds > slow if fault == "slow" else a.status == 500 for a in judged),
             )
         )
