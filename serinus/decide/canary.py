@@ -21,8 +21,8 @@ __all__ = ["Action", "Look", "absorb", "baseline", "look", "watch", "weight"]
 
 Action = Literal["hold", "advance", "promote", "rollback"]
 
-DUE = timedelta(seconds=2)
-"""No block within this time of the last one is no news: nobody asks for counts of less than two scrapes."""
+DUE = timedelta(seconds=5)
+"""No block within this time of the last one is no news: counts are asked for every few seconds, when scrapes are in."""
 
 
 @dataclass(frozen=True)

@@ -239,9 +239,11 @@ def test_on_timeout_hold_leaves_an_unconvincing_canary_undecided_for_ever() -> N
 
 def test_between_two_blocks_the_last_verdicts_stand() -> None:
     seen = canary.look(SPEC, rollout(step=2), block(), WELL, NOW + 10 * SECOND)
-    again = canary.look(SPEC, seen.rollout, None, WELL, NOW + 11 * SECOND)
+    again = canary.look(SPEC, seen.rollout, None, WELL, NOW + 14 * SECOND)
     assert (again.action, again.reason) == ("hold", "no new counts are due yet")
     assert again.rollout == seen.rollout
+    away = canary.look(SPEC, seen.rollout, None, WELL, NOW + 15 * SECOND)
+    assert {v.outcome for v in away.verdicts} == {"error"}
     first = canary.look(SPEC, rollout(), None, WELL, NOW + SECOND)
     assert {v.outcome for v in first.verdicts} == {"undecided"}
 
