@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.text import Text
 
-from serinus.adapters.file_ledger import FileLedger
 from serinus.errors import Fatal, SerinusError, SpecError
-from services.local import supervisor
-from services.local.supervisor import Card
 
-out = Console()
-err = Console(stderr=True)
+if TYPE_CHECKING:
+    from serinus.adapters.file_ledger import FileLedger
+    from services.local.supervisor import Card
+
+STATE = Path(".serinus")
+_WIDE = 1000  # columns where nobody looks: a line stays a line for grep
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
 
 
 class Output(StrEnum):
@@ -29,15 +33,6 @@ class Output(StrEnum):
     json = "json"
 
 
-StateOption = Annotated[
-    Path,
-    typer.Option("--state", envvar="SERINUS_STATE", help="Folder of the loop's local state.", file_okay=False),
-]
-STATE = Path(".serinus")
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="text for people, json for scripts.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Kept with the event and the version.")]
-
-
 @contextmanager
 def errors() -> Iterator[None]:
     """Errors that Serinus raises on purpose end the command with a sentence: 2 for a wrong file, else 1."""
@@ -45,11 +40,43 @@ def errors() -> Iterator[None]:
         yield
     except SpecError as error:
         for problem in error.problems:
-            err.print(f"[red]✗[/red] {problem}", highlight=False, soft_wrap=True)
+            complain(problem)
         raise typer.Exit(2) from None
     except SerinusError as error:
-        err.print(f"[red]✗[/red] {error}", highlight=False, soft_wrap=True, markup=True)
+        complain(str(error))
         raise typer.Exit(1) from None
+
+
+def say(text: str) -> None:
+    """A sentence for a person. What stands in it is never taken for markup: it may come from data, logs or people."""
+    out.print(Text(text), soft_wrap=True)
+
+
+def complain(text: str, mark: str = "✗", style: str = "red") -> None:
+    """A sentence about what went wrong, on standard error."""
+    err.print(Text.assemble((mark, style), " ", text), soft_wrap=True)
+
+
+def show(renderable: RenderableType) -> None:
+    """A table for a person, as wide as the terminal; in a pipe nothing is wrapped."""
+    if out.is_terminal:
+        out.print(renderable)
+        return
+    wide = Console(width=_WIDE, highlight=False, file=io.StringIO())
+    with wide.capture() as captured:
+        wide.print(renderable)
+    for line in captured.get().splitlines():
+        typer.echo(line.rstrip())
+
+
+def answer(json: bytes) -> None:
+    """JSON for a script: what JSON has no word for (NaN, infinity) is null."""
+    import json as text_json
+
+    import orjson
+
+    value = text_json.loads(json)  # orjson does not read NaN, but writes it as null
+    typer.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
 
 
 def person() -> str:
@@ -59,20 +86,27 @@ def person() -> str:
 
 def card(state: Path) -> Card:
     """The supervisor that holds `state`. Raises Fatal when none does."""
-    found = supervisor.read_card(state)
-    if found is None or not supervisor.is_running(state):
+    found = card_if_up(state)
+    if found is None:
         raise Fatal(f"no loop is up in {state}; start one with `serinus up FILE`, or name its folder with --state")
     return found
 
 
+def card_if_up(state: Path) -> Card | None:
+    """The supervisor that holds `state`, None when none does."""
+    from services.local import supervisor
+
+    return supervisor.read_card(state) if supervisor.is_running(state) else None
+
+
 def ledger(state: Path) -> tuple[FileLedger, str]:
     """The ledger in `state` and its loop's name; works without a running supervisor too."""
-    mine = state / "loop"
-    if not mine.exists():
-        raise Fatal(f"{state} has no loop yet; start one with `serinus up FILE`, or name its folder with --state")
-    return FileLedger(state / "ledger"), mine.read_text()
+    from serinus.adapters.file_ledger import FileLedger
 
-
-def is_terminal() -> bool:
-    """Whether a person looks on."""
-    return sys.stdout.isatty()
+    try:
+        name = (state / "loop").read_text()
+    except OSError:
+        raise Fatal(
+            f"{state} has no loop yet; start one with `serinus up FILE`, or name its folder with --state"
+        ) from None
+    return FileLedger(state / "ledger"), name

@@ -1,4 +1,5 @@
-"""The command line: which words there are. What they do lies in the modules beside this one.
+"""The command line: which words there are and what they take. What a word does lies in the module of its name beside
+this one, and is imported when it is said, so that `--help` and short answers are there at once.
 
 Exit codes: 0 done; 1 it could not be done (the reason is on standard error); 2 wrong use: arguments, or a ModelLoop
 file with mistakes.
@@ -6,12 +7,16 @@ file with mistakes.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import serinus
-from services.cli import ask, demo, drift, show, tools, up
+from services.cli import demo
+from services.cli.context import STATE, Output, errors
+
+EXIT_CODES = "Exit codes: 0 done, 1 could not be done (the reason is on standard error), 2 wrong use or a wrong file."
 
 app = typer.Typer(
     name="serinus",
@@ -19,8 +24,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Keeps a model in production good by itself: train, check, release by canary, watch, retrain.",
-    epilog="Exit codes: 0 done, 1 could not be done (the reason is on standard error), 2 wrong use or a wrong file.",
+    epilog=EXIT_CODES,
 )
+drift = typer.Typer(no_args_is_help=True, help="Ask whether live traffic still looks like the training data.")
+
+FileArgument = Annotated[Path, typer.Argument(help="The ModelLoop file.", show_default=False)]
+VersionArgument = Annotated[int, typer.Argument(help="The version's number.", show_default=False)]
+StateOption = Annotated[
+    Path,
+    typer.Option("--state", "-s", envvar="SERINUS_STATE", metavar="DIR", help="Folder of the loop's local state."),
+]
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="text for people, json for scripts.")]
+ReasonOption = Annotated[str, typer.Option("--reason", "-m", help="Why; kept with the event and the version.")]
 
 
 def _version(asked: bool) -> None:
@@ -38,12 +53,157 @@ def _root(
     pass
 
 
-for command in (
-    up.up, up.down, ask.run, show.status, show.history, ask.predict, ask.approve, ask.reject, ask.rollback,
-    tools.render, tools.schema, demo.demo,
-):  # fmt: skip
-    app.command()(command)
-app.add_typer(drift.app, name="drift")
+@app.command()
+def up(
+    file: FileArgument,
+    state: StateOption = STATE,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65535, help="Port to serve predictions on. Unset: 8080, or a free one where that is taken."
+        ),
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Return once it is up; `serinus down` ends it.")
+    ] = False,
+) -> None:
+    """Run a loop on this machine: train, serve, watch, retrain, until Ctrl-C."""
+    from services.cli import up as body
+
+    with errors():
+        body.detached(file, state, port) if detach else body.foreground(file, state, port)
+
+
+@app.command()
+def down(state: StateOption = STATE) -> None:
+    """End the loop and everything it started; its state stays for the next `up`."""
+    from services.cli import up as body
+
+    with errors():
+        body.down(state)
+
+
+@app.command()
+def status(
+    state: StateOption = STATE,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay and follow what happens, until Ctrl-C.")] = False,
+    output: OutputOption = Output.text,
+) -> None:
+    """Show what the loop does now: who serves, the canary and its evidence, the run, drift, the latest events."""
+    from services.cli import status as body
+
+    if watch and output == Output.json:
+        raise typer.BadParameter("expected one of --watch and -o json, got both")
+    with errors():
+        if output == Output.json:
+            body.as_json(state)
+        elif watch:
+            body.watch(state)
+        else:
+            body.show(state)
+
+
+@app.command()
+def history(
+    state: StateOption = STATE,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="So many latest events.")] = 50,
+    output: OutputOption = Output.text,
+) -> None:
+    """Show what happened, oldest first."""
+    from services.cli import history as body
+
+    with errors():
+        body.show(state, limit, output)
+
+
+@app.command()
+def run(
+    state: StateOption = STATE,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended; exit 1 when it failed.")] = False,
+) -> None:
+    """Ask for a pipeline run now."""
+    from services.cli import ask
+
+    with errors():
+        ask.run(state, wait)
+
+
+@app.command()
+def approve(version: VersionArgument, state: StateOption = STATE, reason: ReasonOption = "") -> None:
+    """Let a waiting version in: its rollout begins."""
+    from services.cli import ask
+
+    with errors():
+        ask.approve(state, version, reason)
+
+
+@app.command()
+def reject(version: VersionArgument, state: StateOption = STATE, reason: ReasonOption = "") -> None:
+    """Refuse a waiting version, or throw back the one on its way."""
+    from services.cli import ask
+
+    with errors():
+        ask.reject(state, version, reason)
+
+
+@app.command()
+def rollback(state: StateOption = STATE, reason: ReasonOption = "") -> None:
+    """Throw the canary back, or bring the last champion back when there is no canary."""
+    from services.cli import ask
+
+    with errors():
+        ask.rollback(state, reason)
+
+
+@app.command()
+def predict(
+    rows: Annotated[
+        str,
+        typer.Argument(help="JSON rows: a file, `-` for standard input, or the JSON itself.", show_default=False),
+    ],
+    state: StateOption = STATE,
+) -> None:
+    """Send rows to the loop's endpoint and print its answer as JSON."""
+    from services.cli import predict as body
+
+    with errors():
+        body.predict(state, rows)
+
+
+@drift.command()
+def check(file: FileArgument, state: StateOption = STATE, output: OutputOption = Output.text) -> None:
+    """Look once at the live window, as the drift job does.
+
+    The finding goes to the loop, and a run is asked for when the file's rule says so. Exit 0 when it could look,
+    whatever it found, and 1 when it could not.
+    """
+    from services.cli import drift as body
+
+    with errors():
+        body.check(file, state, output)
+
+
+@app.command()
+def render(file: FileArgument) -> None:
+    """Print the Envoy configuration that a ModelLoop leads to, as JSON, with a canary at its first step."""
+    from services.cli import tools
+
+    with errors():
+        tools.render(file)
+
+
+@app.command()
+def schema(
+    example: Annotated[bool, typer.Option("--example", help="Print a file to start from instead.")] = False,
+) -> None:
+    """Print the JSON schema of the ModelLoop file."""
+    from services.cli import tools
+
+    tools.schema(example)
+
+
+app.add_typer(drift, name="drift")
+app.command()(demo.demo)
 
 
 def main() -> None:

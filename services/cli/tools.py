@@ -1,10 +1,9 @@
-"""Commands that need no running loop: render and schema."""
+"""Words that need no running loop: render and schema."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
@@ -13,7 +12,6 @@ from serinus.facts import Routing, Variant
 from serinus.render import envoy
 from serinus.spec import ModelLoop
 from services.cli import context
-from services.cli.context import out
 from services.local.addresses import DEFAULTS
 
 EXAMPLE = """\
@@ -34,33 +32,31 @@ spec:
 """
 
 
-def render(file: Annotated[Path, typer.Argument(help="The ModelLoop file.")]) -> None:
-    """Print the Envoy configuration that the file leads to, with a canary at its first step."""
-    with context.errors():
-        loop = loading.read(file)
-        share = loop.spec.rollout.steps[0]
-        weights = envoy.shares(Routing((Variant(1, 100 - share), Variant(2, share))), ready=(1, 2))
-        shown = {
-            "bootstrap": envoy.bootstrap(".serinus/envoy", DEFAULTS["envoy"], DEFAULTS["admin"]),
-            "clusters": envoy.clusters(".serinus/envoy", loop.name, (1, 2)),
-            "routes": envoy.routes(loop.name, weights, loop.spec.serving.timeout),
-        }
-        out.print_json(json.dumps(shown))
+def render(file: Path) -> None:
+    """Print Envoy's bootstrap, clusters and routes for versions 1 and 2, the latter a canary at its first step."""
+    loop = loading.read(file)
+    share = loop.spec.rollout.steps[0]
+    weights = envoy.shares(Routing((Variant(1, 100 - share), Variant(2, share))), ready=(1, 2))
+    shown = {
+        "bootstrap": envoy.bootstrap(".serinus/envoy", DEFAULTS["envoy"], DEFAULTS["admin"]),
+        "clusters": envoy.clusters(".serinus/envoy", loop.name, (1, 2)),
+        "routes": envoy.routes(loop.name, weights, loop.spec.serving.timeout),
+    }
+    context.answer(json.dumps(shown).encode())
 
 
-def schema(
-    example: Annotated[bool, typer.Option("--example", help="Print a file to start from instead.")] = False,
-) -> None:
-    """Print the JSON schema of the ModelLoop file."""
+def schema(example: bool) -> None:
+    """Print the JSON schema of the file, or an example of it."""
     if example:
-        out.print(EXAMPLE, markup=False, highlight=False, end="")
+        typer.echo(EXAMPLE, nl=False)
     else:
-        out.print_json(json.dumps(json_schema()))
+        context.answer(json.dumps(json_schema()).encode())
 
 
 def json_schema() -> dict[str, object]:
-    """The schema of the file as people write it."""
+    """The schema of the file as people write it; apiVersion and kind are required of files, though not of programs."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **ModelLoop.model_json_schema(by_alias=True, mode="validation"),
+        "required": ["apiVersion", "kind", "metadata", "spec"],
     }

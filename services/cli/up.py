@@ -9,61 +9,41 @@ import sys
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
 
 import psutil
-import typer
-from rich.table import Table
+from rich.text import Text
 
 from serinus import loading
 from serinus.errors import Fatal
 from serinus.facts import Event
-from services.cli import context
+from services.cli import context, page
 from services.cli.context import err, out
-from services.local import processes, supervisor
+from services.local import supervisor
 from services.local.addresses import Addresses
 from services.local.supervisor import Supervisor
 
 _START = 180.0  # seconds for a detached supervisor to be ready
 _END = 120.0  # seconds for a supervisor to end everything
-_COLOURS = {"Promoted": "green", "RolledBack": "red", "RunFailed": "red", "Trouble": "red", "DriftFound": "yellow"}
 
 
-def up(
-    file: Annotated[Path, typer.Argument(help="The ModelLoop file.")],
-    state: context.StateOption = context.STATE,
-    port: Annotated[
-        int | None, typer.Option(help="Port to serve predictions on [default: 8080, else a free one].")
-    ] = None,
-    detach: Annotated[
-        bool, typer.Option("--detach", "-d", help="Return once it is up; `serinus down` ends it.")
-    ] = False,
-) -> None:
-    """Run a loop on this machine: train, serve, watch, retrain, until Ctrl-C."""
-    with context.errors():
-        if detach:
-            _detached(file, state, port)
-        else:
-            _foreground(file, state, port)
+def down(state: Path) -> None:
+    """End the loop, or what a killed supervisor left of it."""
+    found = supervisor.read_card(state)
+    if found is not None and supervisor.is_running(state):
+        with err.status("ending the loop"):
+            _end(found.pid, state)
+        context.say(f"The loop {found.loop} is down; `serinus up {found.file}` goes on where it was.")
+        return
+    left = supervisor.clear(state) if state.exists() else 0
+    ended = f"; {left} processes that one had left behind were ended" if left else ""
+    context.say(f"No supervisor was up in {state}{ended}.")
 
 
-def down(state: context.StateOption = context.STATE) -> None:
-    """End the loop and everything it started; its state stays for the next `up`."""
-    with context.errors():
-        found = supervisor.read_card(state)
-        if found is not None and supervisor.is_running(state):
-            with err.status("ending the loop"):
-                _end(found.pid, state)
-            out.print(f"The loop {found.loop} is down; `serinus up {found.file}` goes on where it was.")
-            return
-        left = processes.sweep(state) if state.exists() else 0
-        out.print(f"No supervisor was up in {state}; {left} processes that one had left behind were ended.")
-
-
-def _foreground(file: Path, state: Path, port: int | None) -> None:
+def foreground(file: Path, state: Path, port: int | None) -> None:
+    """Be the supervisor until SIGTERM or Ctrl-C."""
     boss = Supervisor(file, state, ports={"envoy": port} if port is not None else None, say=_say)
     for warning in loading.warnings(boss.spec):
-        err.print(f"[yellow]![/yellow] {warning}", highlight=False)
+        context.complain(warning, "!", "yellow")
 
     def stop(_signum: int, _frame: FrameType | None) -> None:
         boss.stop()
@@ -74,14 +54,15 @@ def _foreground(file: Path, state: Path, port: int | None) -> None:
         with err.status("starting") as status:
             addresses = boss.start(progress=lambda step: status.update(f"starting: {step}"))
         (state / "ready").write_text(str(os.getpid()))
-        show_addresses(boss.spec.name, addresses)
+        show_addresses(boss.spec.name, addresses, "Ctrl-C")
         boss.run()
     finally:
         with err.status("ending the loop"):
             boss.end()
 
 
-def _detached(file: Path, state: Path, port: int | None) -> None:
+def detached(file: Path, state: Path, port: int | None) -> None:
+    """Start a supervisor of its own session, and return once it is ready."""
     loading.read(file)  # mistakes are shown here, not in a log
     if supervisor.is_running(state):
         supervisor.lock(state).close()
@@ -103,25 +84,23 @@ def _detached(file: Path, state: Path, port: int | None) -> None:
                 raise Fatal(f"the supervisor was not ready within {_START:.0f} s; see {log}")
             time.sleep(0.1)
     card = context.card(state)
-    show_addresses(card.loop, card.addresses)
+    show_addresses(card.loop, card.addresses, "`serinus down`")
 
 
-def show_addresses(loop: str, addresses: Addresses) -> None:
+def show_addresses(loop: str, addresses: Addresses, end: str) -> None:
     """Where everything answers, and what to do next."""
-    table = Table(box=None, show_header=False, padding=(0, 2))
-    table.add_row("predictions", f"{addresses.url('envoy')}/v1/models/{loop}:predict")
-    table.add_row("MLflow", addresses.url("mlflow"))
-    table.add_row("Prometheus", addresses.url("prometheus"))
-    out.print(f"[bold]{loop}[/bold] is up. `serinus status --watch` shows what it does.")
-    out.print(table)
+    url = addresses.url
+    context.say(f"{loop} is up; `serinus status --watch` shows what it does, {end} ends it.")
+    for name, address in (
+        ("predict", f"{url('envoy')}/v1/models/{loop}:predict"),
+        ("MLflow", url("mlflow")),
+        ("Prometheus", url("prometheus")),
+    ):
+        context.say(f"  {name:<12}{address}")
 
 
 def _say(event: Event) -> None:
-    colour = _COLOURS.get(event.kind, "cyan")
-    out.print(
-        f"{event.at.astimezone():%H:%M:%S} [{colour}]{event.kind:<17}[/{colour}] {event.message}",
-        highlight=False, soft_wrap=True,
-    )  # fmt: skip
+    out.print(Text(" ").join(page.event_cells(event)), soft_wrap=True)
 
 
 def _end(pid: int, state: Path) -> None:
@@ -133,7 +112,7 @@ def _end(pid: int, state: Path) -> None:
         pass
     except psutil.TimeoutExpired:
         raise Fatal(f"the supervisor (pid {pid}) did not end within {_END:.0f} s; see {state / 'logs'}") from None
-    processes.sweep(state)
+    supervisor.clear(state)
 
 
 def _tail(log: Path) -> str:
