@@ -363,6 +363,7 @@ class Watch:
     until: datetime
     looked_until: datetime
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    restarts: int = 0  # of its server when it was promoted
 
 
 @dataclass(frozen=True)

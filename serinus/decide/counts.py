@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from serinus.facts import Arm, Block, CountsQuestion, Series
@@ -37,11 +38,7 @@ def _arm(version: int | None, predictions: Sequence[Series], buckets: Sequence[S
     timed = cumulative.get(math.inf, 0.0)
     # The largest bucket within the threshold: predictors have one exactly there, unless it was edited since.
     within = max((bound for bound in cumulative if bound <= threshold.total_seconds()), default=None)
-    fast = cumulative[within] if within is not None else timed
-    return Arm(
-        answers=round(outcomes["ok"] + outcomes["error"]),
-        errors=round(outcomes["error"]),
-        rejected=round(outcomes["invalid"]),
-        timed=round(timed),
-        slow=max(0, round(timed - fast)),
-    )
+    arm = Arm(round(outcomes["ok"] + outcomes["error"]), round(outcomes["error"]), round(outcomes["invalid"]))
+    if within is None:
+        return arm  # its buckets cannot tell fast from slow: that is no data, not "all fast"
+    return replace(arm, timed=round(timed), slow=max(0, round(timed - cumulative[within])))

@@ -84,12 +84,13 @@ def safe_now(evidence: Evidence) -> float:
 
 
 def near(guardrail: Guardrail, evidence: Evidence) -> bool:
-    """Whether rollback is half-way (in logs) or nearer.
+    """Whether rollback is a third of the way (in logs) or nearer.
 
-    Whatever goes on to harm comes by here first and gets no more traffic from then on, while a canary within the
-    margin is held up with probability sqrt(alpha) at most (Ville again), and only until the evidence recedes.
+    A third, because one block counts for at most half of the way, part of it on bets not made: a canary that failed
+    everything in its first block is near already, and gets no more traffic. A canary within the margin is held up
+    with probability alpha^(1/3) at most (Ville again), and only until the evidence recedes.
     """
-    return harm_now(evidence) >= guardrail.needed_harm / 2
+    return harm_now(evidence) >= guardrail.needed_harm / 3
 
 
 def verdict(guardrail: Guardrail, evidence: Evidence) -> Verdict:

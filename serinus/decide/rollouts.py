@@ -10,6 +10,8 @@ from serinus.decide import canary, guardrails
 from serinus.decide.draft import Draft
 from serinus.facts import Rollout, RolloutRecord, VariantState, Version, Watch
 
+_CRASHES = 3  # of a new champion's server; one may be an accident, and its restart loses no request
+
 
 def admit(draft: Draft) -> None:
     """Start a rollout with the newest version that nothing was decided about yet, when it may start."""
@@ -60,18 +62,23 @@ def advance(draft: Draft) -> None:
 
 def watch(draft: Draft) -> None:
     """Hold a new champion to the rates of the one before it for a while."""
-    watched = draft.status.watch
+    watched, broken = draft.status.watch, ""
     if watched is None or draft.status.rollout is not None:
         return
     if draft.world.block is not None:
         watched, verdict = canary.watch(draft.spec.spec.rollout, watched, draft.world.block)
         draft.set(watch=watched)
-        if verdict.outcome == "fail" and draft.status.previous is not None:
-            bring_back(draft, watched.version, draft.status.previous, verdict.reason)
-            return
-    if draft.now >= watched.until:
+        broken = verdict.reason if verdict.outcome == "fail" else ""
+    state = draft.world.routing.of(watched.version) if draft.world.routing is not None else None
+    if state is not None and state.restarts - watched.restarts >= _CRASHES:
+        broken = f"its server crashed {state.restarts - watched.restarts} times since it was promoted"
+    if broken and draft.status.previous is not None:
+        bring_back(draft, watched.version, draft.status.previous, broken)
+    elif draft.now >= watched.until:
+        seen = any(e.canary_trials for e in watched.evidence.values())
+        how = "kept its guardrails" if seen else "was not seen to answer anybody"
         draft.set(watch=None)
-        draft.say("WatchEnded", f"version {watched.version} kept its guardrails after the promotion", watched.version)
+        draft.say("WatchEnded", f"version {watched.version} {how} after the promotion", watched.version)
 
 
 def roll_back(draft: Draft, rollout: Rollout, reason: str) -> None:
@@ -131,7 +138,9 @@ def _promote(draft: Draft, rollout: Rollout, reason: str) -> None:
     until = draft.now + draft.spec.spec.rollout.watch
     watched = None
     if rollout.stable is not None:
-        watched = Watch(rollout.version, until, draft.now, canary.baseline(rollout.evidence))
+        state = draft.world.routing.of(rollout.version) if draft.world.routing is not None else None
+        restarts = state.restarts if state is not None else 0
+        watched = Watch(rollout.version, until, draft.now, canary.baseline(rollout.evidence), restarts)
     draft.aliases["champion"] = rollout.version
     draft.set(
         champion=rollout.version,

@@ -124,12 +124,12 @@ def test_a_step_is_passed_with_enough_answers_and_no_guardrail_near_rollback() -
     assert after.evidence["errors"].canary_trials == 200
 
 
-def test_near_rollback_means_half_of_the_log_evidence_and_holds_the_step() -> None:
+def test_near_rollback_means_a_third_of_the_log_evidence_and_holds_the_step() -> None:
     rail = guardrails.active(ERRORS)[0]
     assert rail.needed_harm == pytest.approx(math.log(100))
-    close = Evidence(1000, 1, 1000, 1, (2.4,), (0.0,), peak_harm=2.4, terms=rail.terms)
+    close = Evidence(1000, 1, 1000, 1, (1.6,), (0.0,), peak_harm=1.6, terms=rail.terms)
     assert guardrails.near(rail, close)
-    assert not guardrails.near(rail, replace(close, log_harm=(2.2,)))
+    assert not guardrails.near(rail, replace(close, log_harm=(1.5,)))
     held = canary.look(ERRORS, rollout(), block(tried=Arm(200, 6)), WELL, NOW + 10 * SECOND)
     assert held.action == "advance"
     held = canary.look(ERRORS, rollout(), block(tried=Arm(250, 12)), WELL, NOW + 10 * SECOND)

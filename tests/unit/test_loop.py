@@ -8,7 +8,19 @@ from datetime import timedelta
 import pytest
 
 from serinus.decide import guardrails, loop, runs
-from serinus.facts import AliasMove, CountsQuestion, Evidence, Routing, RunRecord, Variant, Watch
+from serinus.facts import (
+    AliasMove,
+    Arm,
+    CountsQuestion,
+    Evidence,
+    Plan,
+    Routing,
+    RoutingState,
+    RunRecord,
+    Variant,
+    VariantState,
+    Watch,
+)
 from tests.unit.loop_cases import (
     CHALLENGER,
     CHAMPION,
@@ -162,14 +174,26 @@ def test_a_ready_canary_gets_its_first_share() -> None:
     assert kinds(plan) == ["RolloutStarted"]
 
 
-def test_a_harmful_canary_loses_its_traffic_and_is_never_tried_again() -> None:
+def thrown_back(canarys: Arm) -> Plan:
+    """The look that rolls a canary back which answers like this in every block, at its first step throughout."""
     status = replace(SERVING, rollout=canary())
-    seen = world(
-        versions=(CHAMPION, CHALLENGER),
-        routing=routing((1, 80), (2, 20)),
-        block=block(arm(400), arm(100, errors=60)),
-    )
-    plan = next_(status, seen, NOW + 2 * SECOND)
+    for i in range(1, 10):
+        start = status.rollout.looked_until if status.rollout is not None else NOW
+        seen = world(
+            versions=(CHAMPION, CHALLENGER),
+            routing=routing((1, 80), (2, 20)),
+            block=block(arm(400), canarys, start=start),
+        )
+        plan = next_(status, seen, NOW + 2 * i * SECOND)
+        if plan.status.rollout is None:
+            return plan
+        assert plan.routing == Routing((Variant(1, 80), Variant(2, 20)))
+        status = plan.status
+    raise AssertionError("never rolled back")
+
+
+def test_a_harmful_canary_loses_its_traffic_and_is_never_tried_again() -> None:
+    plan = thrown_back(arm(100, errors=60))
     assert kinds(plan) == ["RolledBack"]
     assert plan.routing == Routing((Variant(1, 100),))
     assert plan.records[0].outcome == "rolled-back"
@@ -283,10 +307,22 @@ def test_a_guardrail_broken_after_the_promotion_brings_the_old_champion_back() -
     assert plan.records[0].version == 2
 
 
-def test_the_watch_ends_in_time() -> None:
-    plan = next_(WATCHING, world(versions=PROMOTED, routing=routing((2, 100))), NOW + 60 * SECOND)
-    assert kinds(plan) == ["WatchEnded"]
-    assert plan.status.previous == 1
+def test_the_watch_ends_in_time_and_says_whether_anything_was_seen() -> None:
+    unseen = next_(WATCHING, world(versions=PROMOTED, routing=routing((2, 100))), NOW + 60 * SECOND)
+    assert kinds(unseen) == ["WatchEnded"]
+    assert "was not seen to answer" in unseen.events[0].message
+    assert unseen.status.previous == 1
+    good = world(versions=PROMOTED, routing=routing((2, 100)), block=block(arm(0), arm(100)))
+    seen = next_(WATCHING, good, NOW + 60 * SECOND)
+    assert "kept its guardrails" in seen.events[0].message
+
+
+def test_a_new_champion_whose_server_keeps_crashing_gives_way_to_the_old_one() -> None:
+    crashing = RoutingState((VariantState(1, True, 0), VariantState(2, False, 100, restarts=3)))
+    plan = next_(WATCHING, world(versions=PROMOTED, routing=crashing), NOW + SECOND)
+    assert plan.status.champion == 1
+    once = RoutingState((VariantState(1, True, 0), VariantState(2, True, 100, restarts=1)))
+    assert next_(WATCHING, world(versions=PROMOTED, routing=once), NOW + SECOND).status.champion == 2
 
 
 def test_a_new_rollout_ends_the_watch() -> None:
@@ -324,11 +360,7 @@ def test_what_cannot_be_seen_is_said_once_and_so_is_that_it_answers_again() -> N
 
 
 def test_records_that_are_owed_are_offered_again() -> None:
-    status = replace(SERVING, rollout=canary())
-    seen = world(
-        versions=(CHAMPION, CHALLENGER), routing=routing((1, 80), (2, 20)), block=block(arm(400), arm(99, errors=80))
-    )
-    plan = next_(status, seen, NOW + 2 * SECOND)
+    plan = thrown_back(arm(99, errors=80))
     owing = replace(plan.status, owed=plan.records)
     assert next_(owing, world(versions=(CHAMPION,))).records == plan.records
 
