@@ -6,13 +6,13 @@ and idempotent, so a look that was cut short, or a part that was away, is put ri
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
 from serinus.decide import counts, loop
-from serinus.errors import Fatal, Unavailable
+from serinus.errors import Fatal, SerinusError, Unavailable
 from serinus.facts import Block, CountsQuestion, Event, Plan, RolloutRecord, RunState, Status, World
 from serinus.ports import Entry, Ledger, Metrics, Registry, Router, Runner
 from serinus.spec import Latency, ModelLoop
@@ -33,26 +33,37 @@ class Ports:
 
 @dataclass(frozen=True)
 class Looked:
-    """What was seen at a look, and the plan that was carried out."""
+    """What was seen at a look, the plan that was carried out, and what of it could not be: part -> why."""
 
     world: World
     plan: Plan
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
-def look(loop_name: str, read: Callable[[], ModelLoop], ports: Ports, now: datetime, since: datetime) -> Looked:
+def look(
+    loop_name: str,
+    read: Callable[[], ModelLoop],
+    ports: Ports,
+    now: datetime,
+    since: datetime,
+    troubles: Mapping[str, str] | None = None,
+) -> Looked:
     """One look; `since` is when this driver began to look.
 
     The spec is read after the ledger: whoever edits it and then asks for a run gets a run by the edited spec.
+    troubles: what else is wrong, by subject, as far as the driver's owner knows (`Looked.failed` of the look before
+    belongs to it); it is said and shown like a part that cannot be seen.
 
     Raises Unavailable or Conflict when the ledger itself cannot be read or written: look again.
     """
     entry = ports.ledger.read(loop_name)
     spec = read()
-    world = replace(observe(spec, ports, entry, now), since=since)
-    plan = carry_out(spec.name, loop.next(spec, entry.status, world, now), ports, now)
+    seen = observe(spec, ports, entry, now)
+    world = replace(seen, since=since, unseen={**(troubles or {}), **seen.unseen})
+    plan, failed = carry_out(spec.name, loop.next(spec, entry.status, world, now), ports, now)
     if plan.status != entry.status or plan.events:
         ports.ledger.write(spec.name, plan.status, plan.events, entry.revision)
-    return Looked(world, plan)
+    return Looked(world, plan, failed)
 
 
 def observe(spec: ModelLoop, ports: Ports, entry: Entry, now: datetime) -> World:
@@ -69,11 +80,11 @@ def observe(spec: ModelLoop, ports: Ports, entry: Entry, now: datetime) -> World
     )
 
 
-def carry_out(name: str, plan: Plan, ports: Ports, now: datetime) -> Plan:
-    """Routing, run, aliases, records, in this order. Returns the plan with what is still owed and what went wrong.
+def carry_out(name: str, plan: Plan, ports: Ports, now: datetime) -> tuple[Plan, Mapping[str, str]]:
+    """Routing, run, aliases, records, in this order. Returns the plan with what is still owed, and what went wrong.
 
-    A part that is away is not an error here: routing and aliases are derived anew at every look, a run that the runner
-    does not know is asked for again, and records are owed until the registry has them.
+    A part that fails does not keep the others from their work: routing and aliases are derived anew at every look, a
+    run that the runner does not know is asked for again, and records are owed until the registry has them.
     """
     failed: dict[str, str] = {}
     events: list[Event] = []
@@ -87,18 +98,20 @@ def carry_out(name: str, plan: Plan, ports: Ports, now: datetime) -> Plan:
     for move in plan.aliases:
         try:
             ports.registry.alias(name, move.alias, move.version)
-        except Unavailable:
-            continue
+        except Unavailable as error:
+            failed["registry"] = str(error)
         except Fatal as error:
             events.append(Event(now, "RecordLost", f"alias {move.alias} could not be moved: {error}", move.version))
     for record in plan.records:
         try:
             ports.registry.record(name, record)
-        except Unavailable:
+        except Unavailable as error:
+            failed["registry"] = str(error)
             owed.append(record)
         except Fatal as error:  # the version was deleted by hand: there is nothing to keep the record with
             events.append(Event(now, "RecordLost", f"{record.outcome}, {record.reason}: {error}", record.version))
-    return replace(plan, status=replace(plan.status, owed=tuple(owed)), events=(*plan.events, *events))
+    done = replace(plan, status=replace(plan.status, owed=tuple(owed)), events=(*plan.events, *events))
+    return done, failed
 
 
 def _runs(name: str, runner: Runner, status: Status) -> tuple[RunState, ...]:
@@ -120,9 +133,10 @@ def _block(spec: ModelLoop, metrics: Metrics, asked: CountsQuestion) -> Block:
     )
 
 
-def _try(unseen: dict[str, str], subject: str, ask: Callable[[], T]) -> T | None:
+def _try(failed: dict[str, str], part: str, ask: Callable[[], T]) -> T | None:
+    """What `ask` answers. None when it cannot: retryable or not, one part's trouble is not that of the others."""
     try:
         return ask()
-    except Unavailable as error:
-        unseen[subject] = str(error)
+    except (SerinusError, OSError) as error:
+        failed[part] = str(error)
         return None

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from serinus.errors import Fatal
 
 HOST = "127.0.0.1"
 DEFAULTS = {"envoy": 8080, "admin": 9901, "mlflow": 5000, "prometheus": 9090, "metrics": 9464}
@@ -27,25 +30,38 @@ class Addresses:
 
 
 def load(file: Path) -> Addresses | None:
-    """The addresses that a supervisor before us chose."""
-    return Addresses(**json.loads(file.read_text())) if file.exists() else None
+    """The addresses that a supervisor before us chose; None when there are none that can be used."""
+    try:
+        return Addresses(**json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
-def choose(file: Path, running: frozenset[str], wanted: dict[str, int] | None = None) -> Addresses:
-    """Keep the ports of what runs already and of what is still free; pick anew where something else has taken them."""
+def choose(file: Path, running: Collection[str] = (), wanted: Mapping[str, int] | None = None) -> Addresses:
+    """Keep the ports of what runs already and of what is still free; pick anew where something else has taken them.
+
+    wanted: ports that somebody asked for by number. Raises Fatal when one of these is taken by another program.
+    """
+    asked = dict(wanted or {})
     kept = load(file)
-    taken: set[int] = set()
+    before = {**DEFAULTS, **(asdict(kept) if kept is not None else {})}
+    taken = set(asked.values())
     ports: dict[str, int] = {}
-    for name, default in {**DEFAULTS, **(wanted or {})}.items():
-        before = asdict(kept)[name] if kept is not None else default
-        port = before if name in running or (before not in taken and is_free(before)) else free_port(taken)
+    for name, port in asked.items():
+        if not (is_free(port) or (name in running and before[name] == port)):
+            raise Fatal(f"port {port}, which was asked for, is taken by another program; choose another one")
         ports[name] = port
-        taken.add(port)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(".tmp")
-    temporary.write_text(json.dumps(ports, indent=1))
-    temporary.replace(file)
-    return Addresses(**ports)
+    for name, port in before.items():
+        if name not in asked:
+            ports[name] = port if name in running or (port not in taken and is_free(port)) else free_port(taken)
+            taken.add(ports[name])
+    chosen = Addresses(**ports)
+    if chosen != kept:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_suffix(".tmp")
+        temporary.write_text(json.dumps(ports, indent=1))
+        temporary.replace(file)
+    return chosen
 
 
 def is_free(port: int) -> bool:
@@ -59,11 +75,11 @@ def is_free(port: int) -> bool:
         return True
 
 
-def free_port(taken: set[int] | None = None) -> int:
+def free_port(taken: Collection[int] = ()) -> int:
     """A port that nobody listens on, outside `taken`."""
     while True:
         with socket.socket() as probe:
             probe.bind((HOST, 0))
             port: int = probe.getsockname()[1]
-        if not taken or port not in taken:
+        if port not in taken:
             return port

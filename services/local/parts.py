@@ -1,184 +1,211 @@
-"""The parts of a local loop, wired: programs, adapters, predictors, the drift job."""
+"""The parts of a local loop, wired: programs, adapters, predictors, the drift job; and the watch that keeps them up."""
 
 from __future__ import annotations
 
+import logging
+import shutil
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
-from prometheus_client import CollectorRegistry, start_http_server
 
 from serinus.adapters.envoy import EnvoyRouter
 from serinus.adapters.file_ledger import FileLedger
 from serinus.adapters.kfp_local import LocalRunner
 from serinus.adapters.mlflow import MlflowRegistry
 from serinus.adapters.prometheus import PrometheusMetrics
-from serinus.errors import Fatal, SerinusError
+from serinus.decide.loop import desired_routing
+from serinus.errors import Fatal
 from serinus.spec import ModelLoop
 from services.drift import job
 from services.driver import Ports
-from services.local import addresses, mlflow_server, programs
-from services.local.addresses import HOST, Addresses
+from services.local import addresses, programs
+from services.local.addresses import HOST
+from services.local.drift_clock import DriftClock
 from services.local.predictors import Predictors, write_targets
-from services.local.processes import Command, Processes
+from services.local.processes import Pace, Processes
+from services.local.programs import Program
+
+log = logging.getLogger(__name__)
 
 SCRAPE = timedelta(seconds=1)
 _LOOKBACK = timedelta(seconds=60)  # far more than a scrape that came late, far less to read than Prometheus' 5 minutes
-_START_DEADLINE = 120.0  # seconds for a program to answer for the first time
+_DRIFT_TIMEOUT = 30.0  # seconds for a question about a whole window; nobody waits for it
+_MLFLOW_TIMEOUT = 5.0  # seconds for a question that takes milliseconds; a look waits for it
+_WATCH = 0.2  # seconds between two looks at the processes
+_START = 120.0  # seconds for a program to answer for the first time
+_SERVE = 60.0  # seconds for the predictors of a loop that goes on to serve again
 _PIPELINE = Path(__file__).resolve().parents[2] / "pipelines" / "compiled" / "training.yaml"
 
 
-@dataclass(frozen=True)
-class _Program:
-    command: Command
-    ready: str  # URL that answers 200 once the program is of use
+class PortTaken(Fatal):
+    """Another program took a port between its choice and its use; choosing again helps."""
 
 
 class Parts:
     """What the supervisor holds in its hands."""
 
-    def __init__(
-        self,
-        state: Path,
-        addresses_: Addresses,
-        processes: Processes,
-        found: dict[str, dict[str, str]],
-        predictors: Predictors,
-        ports: Ports,
-        store: MlflowRegistry,
-    ) -> None:
-        self.addresses, self.ports = addresses_, ports
-        self._state, self._processes, self._found = state, processes, found
-        self._predictors, self._store = predictors, store
-        url = addresses_.url
-        self._programs = {
-            "mlflow": _Program(programs.mlflow_command(state, addresses_), url("mlflow") + mlflow_server.READY),
-            "prometheus": _Program(
-                programs.prometheus_command(state, addresses_, SCRAPE), url("prometheus") + "/-/ready"
-            ),
-            "envoy": _Program(programs.envoy_command(state, addresses_), url("admin") + "/ready"),
-        }
-        self._begun: dict[str, float] = {}
-        self._drift_looked: datetime | None = None
+    def __init__(self, spec: ModelLoop, folder: Path, state: Path, wanted: Mapping[str, int]) -> None:
+        """Adopt what runs, choose ports, wire everything; nothing is started yet."""
+        self._loop, self._folder, self._state = spec.name, folder, state
+        self._processes = Processes(state)
+        self._found = self._processes.adopt()
+        self.addresses = addresses.choose(state / "ports.json", _holding_ports(self._found), wanted)
+        self._url = self.addresses.url
+        self._targets = state / "prometheus" / "targets"
+        self._store = MlflowRegistry(self._url("mlflow"), timeout=_MLFLOW_TIMEOUT)
+        self._predictors = Predictors(
+            self._processes, self._store, state, spec, folder, self._targets / "predictors.json"
+        )
+        self._metrics = PrometheusMetrics(self._url("prometheus"), lookback=_LOOKBACK)
+        self._long_metrics = PrometheusMetrics(self._url("prometheus"), _DRIFT_TIMEOUT, lookback=_LOOKBACK)
+        self._ledger = FileLedger(state / "ledger")
+        self.ports = self._wire(spec)
+        self.drift = DriftClock(self._ledger, self._look_for_drift)
+        self._programs = programs.of(state, self.addresses, SCRAPE)
+        self._paces = dict.fromkeys((program.name for program in self._programs), Pace())
+        self._watch = threading.Thread(target=self._watch_over, name="watch", daemon=True)
+        self._ending = threading.Event()
+        self._watch_trouble = ""
+        self.restarted: deque[str] = deque()  # what was started again and why, for whoever tells it
 
-    def start(self, progress: Callable[[str], None]) -> None:
-        """Start what does not run yet, all at once, and wait until every program answers."""
-        own = self._state / "prometheus" / "targets" / "supervisor.json"
-        write_targets(own, "supervisor", [f"{HOST}:{self.addresses.metrics}"])
-        for program in self._programs.values():
-            self._processes.start(program.command)
-        self._predictors.begin(self._found)
-        for name, program in self._programs.items():
-            progress(f"waiting for {name}")
-            self._wait(program)
+    def start(self, progress: Callable[[str], None], stopping: threading.Event) -> None:
+        """Start what does not run yet, all at once, and wait until every program answers and predictors serve again.
 
-    def restart_dead(self) -> list[str]:
-        """Start again what has died; predictors look after themselves."""
-        started = []
-        for name, program in self._programs.items():
-            if not self._processes.alive(name) and time.monotonic() >= self._begun.get(name, 0.0):
-                self._begun[name] = time.monotonic() + 1.0  # at most one start a second of a program that keeps dying
-                self._processes.stop(name)
-                self._processes.start(program.command)
-                started.append(name)
-        return started
+        Raises PortTaken, and Fatal when a program does not come up or `stopping` is set meanwhile.
+        """
+        write_targets(self._targets / "supervisor.json", "supervisor", [f"{HOST}:{self.addresses.metrics}"])
+        for program in self._programs:
+            if self._processes.start(program.command):
+                self._paces[program.name] = self._paces[program.name].started(time.monotonic())
+        self._predictors.adopt(self._found)
+        with httpx.Client(timeout=5.0, trust_env=False) as client:
+            for program in self._programs:
+                progress(f"waiting for {program.name}")
+                self._wait(program, client, stopping)
+        self._watch.start()
+        self._serve_again(progress, stopping)
 
     def edit(self, spec: ModelLoop) -> None:
-        """The newest spec counts for what starts from now on."""
+        """The newest spec counts for what happens from now on."""
         self._predictors.edit(spec)
+        self.ports = self._wire(spec)
 
-    def drift_due(self, spec: ModelLoop, now: datetime) -> bool:
-        """Whether `drift.every` has passed since the last look, counted over restarts of the supervisor too."""
-        if spec.spec.drift is None:
-            return False
-        if self._drift_looked is None:
-            windows = self.ports.ledger.read(spec.name).status.drift
-            self._drift_looked = windows[-1].window.end if windows else now
-        return now - self._drift_looked >= spec.spec.drift.every
-
-    def look_for_drift(self, spec: ModelLoop, now: datetime) -> None:
-        """One look of the drift job; what it could not see is in the finding that it leaves in the ledger."""
-        self._drift_looked = now
-        try:
-            job.run(
-                spec, self.ports.ledger, self._store, self.ports.metrics, self.ports.runner, now,
-                models=self._state / "models",
-            )  # fmt: skip
-        except SerinusError:
-            return  # the next look tries again; the ledger, MLflow or the runner being away is said by the driver
+    def troubles(self) -> dict[str, str]:
+        """What is wrong with the processes now, by subject."""
+        found = self._predictors.troubles()
+        found |= {"watch": self._watch_trouble} if self._watch_trouble else {}
+        found |= {"drift job": self.drift.trouble} if self.drift.trouble else {}
+        return found
 
     def end(self) -> None:
-        """Predictors stop being restarted, Envoy stops taking requests, then everybody else may go."""
-        self._predictors.end()
-        for run in _active(self.ports, self._state):
-            self.ports.runner.cancel(run)
+        """Nothing is restarted any more, runs are taken back, Envoy stops taking requests, then all others may go."""
+        self._ending.set()
+        if self._watch.is_alive():
+            self._watch.join(timeout=30)
+        self.drift.join(10)
+        for step in (self._take_runs_back, self._predictors.end, self._end_processes):
+            try:
+                step()
+            except Exception:  # what cannot be ended well must not keep the rest from ending
+                log.exception("while ending")
+        self._metrics.close()
+        self._long_metrics.close()
+
+    def _wire(self, spec: ModelLoop) -> Ports:
+        timeout, deadline = spec.spec.serving.timeout, spec.spec.training.deadline
+        return Ports(
+            metrics=self._metrics,
+            router=EnvoyRouter(self._state / "envoy", self._url("admin"), self._predictors, timeout),
+            registry=self._store,
+            runner=LocalRunner(self._state / "runs", _PIPELINE, self._url("mlflow"), self._folder, deadline),
+            ledger=self._ledger,
+        )
+
+    def _look_for_drift(self, spec: ModelLoop, now: datetime) -> None:
+        models = self._state / "models"
+        job.run(spec, self._ledger, self._store, self._long_metrics, self.ports.runner, now, models=models)
+
+    def _wait(self, program: Program, client: httpx.Client, stopping: threading.Event) -> None:
+        name, deadline = program.name, time.monotonic() + _START
+        while not program.answers(client):
+            if not self._processes.alive(name):
+                if taken := [str(port) for port in program.listens if not addresses.is_free(port)]:
+                    raise PortTaken(f"another program took port {', '.join(taken)} before {name} did; start again")
+                raise Fatal(
+                    f"{name} ended while it started ({self._processes.obituary(name)}); see {program.command.log}"
+                )
+            if time.monotonic() > deadline:
+                raise Fatal(f"{name} did not answer within {_START:.0f} s; see {program.command.log}")
+            _pause(stopping)
+
+    def _serve_again(self, progress: Callable[[str], None], stopping: threading.Event) -> None:
+        """A loop that goes on after `down` judges its canary only once the servers are back."""
+        routing = desired_routing(self._predictors.spec, self._ledger.read(self._loop).status)
+        versions = {variant.version for variant in routing.variants} if routing is not None else set()
+        if not versions:
+            return
+        self._predictors.want(versions)
+        deadline = time.monotonic() + _SERVE
+        while time.monotonic() < deadline:
+            states, troubles = self._predictors.state(), self._predictors.troubles()
+            waiting = [str(v) for v in sorted(versions) if not states[v].ready and f"version {v}" not in troubles]
+            if not waiting:
+                return
+            progress(f"waiting for version {', '.join(waiting)}")
+            _pause(stopping)
+
+    # --- the watch -----------------------------------------------------------------------------------------------
+
+    def _watch_over(self) -> None:
+        while not self._ending.wait(_WATCH):
+            try:
+                for program in self._programs:
+                    self._keep(program)
+                self._predictors.follow()
+                self._watch_trouble = ""
+            except Exception as error:  # a full disk, say; the watch goes on, whatever it was
+                if not self._watch_trouble:
+                    log.exception("the watch over the processes")
+                self._watch_trouble = f"{type(error).__name__}: {error}"
+
+    def _keep(self, program: Program) -> None:
+        """Start the program again when it has died; one that keeps dying, ever more slowly."""
+        name, now = program.name, time.monotonic()
+        if self._processes.alive(name) or not self._paces[name].due(now):
+            return
+        how = self._processes.obituary(name)
+        self._paces[name] = self._paces[name].started(now)
+        self._processes.stop(name)  # what it may have left below itself
+        self._processes.start(program.command)
+        self.restarted.append(f"{name} had ended ({how}) and was started again")
+
+    # --- the end -------------------------------------------------------------------------------------------------
+
+    def _take_runs_back(self) -> None:
+        """Cancel runs that are under way, and forget them: the loop remembers that it asked, and `up` asks again."""
+        for run in self.ports.runner.active(self._loop):
+            self.ports.runner.cancel(run.key)
+            shutil.rmtree(self._state / "runs" / run.key)
+
+    def _end_processes(self) -> None:
         self._processes.stop("envoy")
-        for name in self._processes.names():
+        names = self._processes.names()
+        for name in names:
             self._processes.signal_end(name)
-        for name in self._processes.names():
+        for name in names:
             self._processes.stop(name)
 
-    def _wait(self, program: _Program) -> None:
-        deadline = time.monotonic() + _START_DEADLINE
-        while time.monotonic() < deadline:
-            if not self._processes.alive(program.command.name):
-                raise Fatal(
-                    f"{program.command.name} ended while it started; its log {program.command.log} ends with:\n"
-                    f"{_tail(program.command.log)}"
-                )
-            try:
-                if httpx.get(program.ready, timeout=5, trust_env=False).status_code == httpx.codes.OK:
-                    return
-            except httpx.TransportError:
-                pass  # it does not listen yet
-            time.sleep(0.05)
-        raise Fatal(f"{program.command.name} did not answer within {_START_DEADLINE:.0f} s; see {program.command.log}")
 
-
-def build(spec: ModelLoop, folder: Path, state: Path, wanted: dict[str, int]) -> Parts:
-    """Adopt what runs, choose ports, wire everything; nothing is started yet."""
-    processes = Processes(state)
-    found = processes.adopt()
-    chosen = addresses.choose(state / "ports.json", frozenset(_ports_of(found)), wanted)
-    store = MlflowRegistry(chosen.url("mlflow"))
-    targets = state / "prometheus" / "targets" / "predictors.json"
-    predictors = Predictors(processes, store, state, spec, folder, targets)
-    ports = Ports(
-        metrics=PrometheusMetrics(chosen.url("prometheus"), lookback=_LOOKBACK),
-        router=EnvoyRouter(state / "envoy", chosen.url("admin"), predictors, spec.spec.serving.timeout),
-        registry=store,
-        runner=LocalRunner(
-            state / "runs", _PIPELINE, chosen.url("mlflow"), folder, deadline=spec.spec.training.deadline
-        ),
-        ledger=FileLedger(state / "ledger"),
-    )
-    return Parts(state, chosen, processes, found, predictors, ports, store)
-
-
-def serve_metrics(registry: CollectorRegistry, chosen: Addresses) -> Callable[[], None]:
-    """The supervisor's own /metrics on loopback; returns what ends it."""
-    server, thread = start_http_server(chosen.metrics, addr=HOST, registry=registry)
-
-    def end() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=5)
-
-    return end
-
-
-def _ports_of(found: dict[str, dict[str, str]]) -> set[str]:
+def _holding_ports(found: Mapping[str, object]) -> set[str]:
     """The names of addresses that the adopted programs hold."""
-    return (found.keys() & {"mlflow", "prometheus", "envoy"}) | ({"admin"} if "envoy" in found else set())
+    return set(found.keys() & addresses.DEFAULTS.keys()) | ({"admin"} if "envoy" in found else set())
 
 
-def _active(ports: Ports, state: Path) -> list[str]:
-    loop = (state / "loop").read_text()
-    return [run.key for run in ports.runner.active(loop)]
-
-
-def _tail(log: Path, lines: int = 15) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(no log)"
+def _pause(stopping: threading.Event) -> None:
+    if stopping.wait(0.05):
+        raise Fatal("was asked to end while it started")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import yaml
 
 from serinus.adapters import envoy as envoy_files
@@ -16,6 +18,37 @@ from services.local.addresses import HOST, Addresses
 from services.local.processes import Command
 
 _ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that runs as long as the loop does."""
+
+    command: Command
+    ready: str  # URL that answers 200 once it is of use
+    listens: tuple[int, ...]  # ports
+
+    @property
+    def name(self) -> str:
+        """What its process is called."""
+        return self.command.name
+
+    def answers(self, client: httpx.Client) -> bool:
+        """Whether it is of use now."""
+        try:
+            return client.get(self.ready).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+
+def of(state: Path, addresses: Addresses, scrape: timedelta) -> tuple[Program, ...]:
+    """The programs of a local loop, the slowest to start first; writes the configuration they start with."""
+    url = addresses.url
+    return (
+        Program(mlflow_command(state, addresses), url("mlflow") + mlflow_server.READY, (addresses.mlflow,)),
+        Program(prometheus_command(state, addresses, scrape), url("prometheus") + "/-/ready", (addresses.prometheus,)),
+        Program(envoy_command(state, addresses), url("admin") + "/ready", (addresses.envoy, addresses.admin)),
+    )
 
 
 def prometheus() -> Path:
@@ -58,13 +91,14 @@ def prometheus_command(state: Path, addresses: Addresses, scrape: timedelta) -> 
         f"--web.listen-address={HOST}:{addresses.prometheus}",
         "--log.level=warn",
     ]
-    return Command("prometheus", argv, state / "logs" / "prometheus.log")
+    return Command("prometheus", argv, state / "logs" / "prometheus.log", reads=(file,))
 
 
 def envoy_command(state: Path, addresses: Addresses) -> Command:
     """Envoy as one process for the life of the loop; it outlives a killed supervisor."""
     bootstrap = envoy_files.prepare(state / "envoy", addresses.envoy, addresses.admin)
-    return Command("envoy", envoy_files.command(envoy(), bootstrap), state / "logs" / "envoy.log")
+    argv = envoy_files.command(envoy(), bootstrap)
+    return Command("envoy", argv, state / "logs" / "envoy.log", reads=(bootstrap,))
 
 
 def mlflow_command(state: Path, addresses: Addresses) -> Command:

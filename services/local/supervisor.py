@@ -8,26 +8,37 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
+import shutil
+import signal
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
+from prometheus_client import CollectorRegistry, start_http_server
+
 from serinus import loading
+from serinus.adapters import kfp_local_folder
 from serinus.errors import Fatal, SerinusError, SpecError
 from serinus.facts import Event
 from serinus.spec import ModelLoop
 from services import driver
-from services.local import parts, processes
-from services.local.addresses import Addresses
+from services.local import processes
+from services.local.addresses import HOST, Addresses
+from services.local.parts import Parts, PortTaken
 from services.metrics import LoopMetrics
 
+log = logging.getLogger(__name__)
+
 LOOK = 1.0  # seconds between two looks
+_LOCK_PATIENCE = 1.0  # seconds; who only asks whether a supervisor is up holds the lock for microseconds
+_TRIES = 3  # to find ports that nobody else takes meanwhile
 
 Say = Callable[[Event], None]
 
@@ -56,9 +67,11 @@ class Supervisor:
         self._spec = loading.read(self.file)
         self._seen_file = self.file.stat().st_mtime_ns
         self._stopping = threading.Event()
-        self._stack = ExitStack()
-        self._drift_thread: threading.Thread | None = None
-        self._last_error = ""
+        self._stack = ExitStack()  # what `end` undoes, the latest first
+        self._parts: Parts | None = None
+        self._failed: Mapping[str, str] = {}  # what the latest look could not carry out
+        self._spec_trouble = ""  # why the latest edit of the file does not count
+        self._said: dict[str, str] = {}
 
     @property
     def spec(self) -> ModelLoop:
@@ -66,56 +79,86 @@ class Supervisor:
         return self._spec
 
     def start(self, progress: Callable[[str], None] = lambda _: None) -> Addresses:
-        """Lock the state folder, adopt or start every program, and wait until all answer."""
-        self._stack.enter_context(lock(self.state))
+        """Lock the state folder, adopt or start every program, and wait until all answer.
+
+        Raises Fatal when it cannot be done, or when `stop` is called meanwhile; call `end` in any case.
+        """
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # else each of its questions is a line
+        self._stack.enter_context(_hold(self.state))
         _one_loop_only(self.state, self._spec.name)
         os.environ[processes.STATE] = str(self.state)  # whatever a part starts belongs to this state folder
-        self._parts = parts.build(self._spec, self.file.parent, self.state, self._wanted)
-        _write_card(self.state, Card(os.getpid(), str(self.file), self._spec.name, self._parts.addresses))
-        self._metrics = LoopMetrics(self._spec.name)
-        self._stack.callback(parts.serve_metrics(self._metrics.registry, self._parts.addresses))
-        self._parts.start(progress)
+        for tries in range(1, _TRIES + 1):
+            try:
+                self._begin(progress)
+                break
+            except PortTaken:
+                if tries == _TRIES:
+                    raise
         self._since = datetime.now(UTC)
-        return self._parts.addresses
+        return self._running.addresses
 
     def run(self) -> None:
         """Look once a second until `stop`."""
         while not self._stopping.is_set():
             began = time.monotonic()
-            self._keep_alive()
             self._look()
-            self._drift(datetime.now(UTC))
+            self._drift()
             self._stopping.wait(max(0.0, LOOK - (time.monotonic() - began)))
 
     def stop(self) -> None:
-        """End `run` after the look that is under way; safe in a signal handler."""
+        """End `start` or `run` soon; safe in a signal handler."""
         self._stopping.set()
 
     def end(self) -> None:
         """End every program in the order in which nobody is left without an answer, and free the state folder."""
-        if hasattr(self, "_parts"):
-            if self._drift_thread is not None:
-                self._drift_thread.join(timeout=30)
+        if self._parts is not None:
             self._parts.end()
             processes.sweep(self.state)
-        with suppress(FileNotFoundError):
-            (self.state / "supervisor.json").unlink()
         self._stack.close()
 
-    def _keep_alive(self) -> None:
-        for name in self._parts.restart_dead():
-            self._tell(Event(datetime.now(UTC), "Restarted", f"{name} had died and was started again"))
+    @property
+    def _running(self) -> Parts:
+        if self._parts is None:
+            raise RuntimeError("start the supervisor first")
+        return self._parts
+
+    def _begin(self, progress: Callable[[str], None]) -> None:
+        self._parts = Parts(self._spec, self.file.parent, self.state, self._wanted)
+        chosen = self._parts.addresses
+        _write_card(self.state, Card(os.getpid(), str(self.file), self._spec.name, chosen))
+        self._metrics = LoopMetrics(self._spec.name)
+        end_metrics = _serve_metrics(self._metrics.registry, chosen.metrics)
+        try:
+            self._parts.start(progress, self._stopping)
+        except BaseException:
+            end_metrics()
+            raise
+        self._stack.callback(end_metrics)
 
     def _look(self) -> None:
+        """One look. Nothing that goes wrong in it ends the supervisor; the next look tries again."""
+        parts, now = self._running, datetime.now(UTC)
+        while parts.restarted:
+            self._tell("Restarted", parts.restarted.popleft())
         try:
-            looked = driver.look(self._spec.name, self._reread, self._parts.ports, datetime.now(UTC), self._since)
-        except SerinusError as error:
-            self._complain(f"this look failed and will be repeated: {error}")
+            troubles = {**self._failed, **parts.troubles()}
+            troubles |= {self.file.name: self._spec_trouble} if self._spec_trouble else {}
+            looked = driver.look(self._spec.name, self._reread, parts.ports, now, self._since, troubles)
+        except Exception as error:
+            self._complain("look", error, "this look failed and will be repeated")
             return
-        self._last_error = ""
+        self._failed = looked.failed
+        self._said.pop("look", None)
         for event in looked.plan.events:
-            self._tell(event)
+            self._tell(event.kind, event.message)
         self._metrics.show(looked.plan, looked.world.routing)
+
+    def _drift(self) -> None:
+        try:
+            self._running.drift.tick(self._spec, datetime.now(UTC))
+            self._said.pop("drift", None)
+        except Exception as error:
+            self._complain("drift", error, "the drift job could not look and will try again")
 
     def _reread(self) -> ModelLoop:
         """The spec, following edits of the file; a broken edit is said once, and the last good spec stays."""
@@ -130,66 +173,105 @@ class Supervisor:
                     [f"metadata.name: expected {self._spec.name!r}, got {spec.name!r}; `serinus down` first"]
                 )
         except (OSError, SpecError) as error:
-            self._complain(f"{self.file.name} was edited but is not valid, the last good one stays: {error}")
+            self._seen_file = self._seen_file if isinstance(error, SpecError) else 0
+            self._spec_trouble = f"it is not valid, the last good one counts: {error}"
             return self._spec
-        self._spec = spec
-        self._parts.edit(spec)
-        self._tell(Event(datetime.now(UTC), "SpecChanged", f"{self.file.name} was read anew"))
+        if spec != self._spec:
+            self._running.edit(spec)
+            self._tell("SpecChanged", f"{self.file.name} was read anew")
+        self._spec, self._spec_trouble = spec, ""
         return spec
 
-    def _drift(self, now: datetime) -> None:
-        """Start a look of the drift job when it is due and the last one has ended."""
-        if self._drift_thread is not None and self._drift_thread.is_alive():
-            return
-        if self._parts.drift_due(self._spec, now):
-            self._drift_thread = threading.Thread(
-                target=self._parts.look_for_drift, args=(self._spec, now), name="drift", daemon=True
-            )
-            self._drift_thread.start()
+    def _complain(self, subject: str, error: Exception, what: str) -> None:
+        """Say it once, until it is another trouble; errors that nobody raised on purpose with their traceback."""
+        message = f"{what}: {error if isinstance(error, SerinusError) else f'{type(error).__name__}: {error}'}"
+        if self._said.get(subject) != message:
+            self._said[subject] = message
+            if not isinstance(error, SerinusError):
+                log.error(what, exc_info=error)
+            self._tell("Trouble", message)
 
-    def _complain(self, message: str) -> None:
-        if message != self._last_error:
-            self._last_error = message
-            self._tell(Event(datetime.now(UTC), "Trouble", message))
-
-    def _tell(self, event: Event) -> None:
+    def _tell(self, kind: str, message: str) -> None:
         with suppress(Exception):  # a closed terminal must not stop the loop
-            self._say(event)
+            self._say(Event(datetime.now(UTC), kind, message))
 
 
 def lock(state: Path) -> IO[str]:
     """Hold the state folder, until the returned file is closed or the process ends, however it ends."""
     state.mkdir(parents=True, exist_ok=True)
-    file = (state / "supervisor.lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        card = read_card(state)
-        who = f" (pid {card.pid}, loop {card.loop})" if card is not None else ""
-        raise Running(f"another supervisor{who} holds {state}; stop it with `serinus down --state {state}`") from None
-    os.set_inheritable(file.fileno(), False)
-    return file
+    file = (state / "supervisor.lock").open("w")  # not inherited by children
+    deadline = time.monotonic() + _LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.02)
+    file.close()
+    card = read_card(state)
+    who = f" (pid {card.pid}, loop {card.loop})" if card is not None else ""
+    raise Running(f"another supervisor{who} holds {state}; stop it with `serinus down --state {state}`")
 
 
 def is_running(state: Path) -> bool:
     """Whether a supervisor holds the state folder now."""
-    if not (state / "supervisor.lock").exists():
-        return False
     try:
-        lock(state).close()
-    except Running:
+        with (state / "supervisor.lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # several may ask at a time
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
         return True
     return False
+
+
+def put_down(state: Path, seconds: float) -> int:
+    """End the supervisor of `state`, if one is up, then `clear`. Raises Fatal when it does not end in `seconds`."""
+    card = read_card(state)
+    if card is not None and is_running(state):
+        with suppress(ProcessLookupError):
+            os.kill(card.pid, signal.SIGTERM)
+    deadline = time.monotonic() + seconds
+    while is_running(state):  # by its lock: a zombie that nobody reaps has ended, too
+        if time.monotonic() > deadline:
+            who = f"pid {card.pid}" if card is not None else "a process without a card"
+            raise Fatal(f"the supervisor ({who}) did not end within {seconds:.0f} s; see {state / 'logs'}")
+        time.sleep(0.05)
+    return clear(state)
+
+
+def clear(state: Path) -> int:
+    """End what a killed supervisor left behind in `state`; returns how many processes that were.
+
+    A run among them is taken back: the next supervisor asks for it again. Raises Running when one is up.
+    """
+    with _hold(state):
+        count = processes.sweep(state)
+        for run in (state / "runs").glob("*/run.json"):
+            if kfp_local_folder.end(run.parent) is None:
+                shutil.rmtree(run.parent)
+    return count
 
 
 def read_card(state: Path) -> Card | None:
     """What the supervisor of this state folder, alive or killed, said of itself."""
     try:
         found = json.loads((state / "supervisor.json").read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        return Card(found["pid"], found["file"], found["loop"], Addresses(**found["addresses"]))
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    return Card(found["pid"], found["file"], found["loop"], Addresses(**found["addresses"]))
+
+
+@contextmanager
+def _hold(state: Path) -> Iterator[None]:
+    """Hold the state folder; its card goes before it is free."""
+    with lock(state):
+        try:
+            yield
+        finally:
+            (state / "supervisor.json").unlink(missing_ok=True)
 
 
 def _write_card(state: Path, card: Card) -> None:
@@ -203,3 +285,18 @@ def _one_loop_only(state: Path, name: str) -> None:
     if mine.exists() and mine.read_text() != name:
         raise Fatal(f"{state} belongs to loop {mine.read_text()!r}, got {name!r}; choose another folder with --state")
     mine.write_text(name)
+
+
+def _serve_metrics(registry: CollectorRegistry, port: int) -> Callable[[], None]:
+    """The supervisor's own /metrics on loopback; returns what ends it."""
+    try:
+        server, thread = start_http_server(port, addr=HOST, registry=registry)
+    except OSError as error:
+        raise PortTaken(f"another program took port {port} before the supervisor did ({error.strerror})") from error
+
+    def end() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=5)
+
+    return end
