@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import yaml
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.nodes import Node, ScalarNode, SequenceNode
 
 from serinus.errors import SpecError
 
@@ -71,12 +71,12 @@ def _problems(root: Node, where: str) -> Iterator[str]:
             yield from _scalar_problems(path or where, node)
         elif isinstance(node, SequenceNode):
             todo += [(f"{path}.{i}".lstrip("."), item) for i, item in reversed(list(enumerate(node.value)))]
-        elif isinstance(node, MappingNode):
+        else:  # a mapping
             yield from _key_problems(path, node)
             todo += [(_below(path, key), value) for key, value in reversed(node.value)]
 
 
-def _key_problems(path: str, node: MappingNode) -> Iterator[str]:
+def _key_problems(path: str, node: Node) -> Iterator[str]:
     keys = [key for key, _ in node.value if key.tag != _MERGE]
     for key in keys:
         if not isinstance(key, ScalarNode) or key.tag != _TAG + "str":

@@ -113,15 +113,16 @@ def _season(feature: str) -> tuple[timedelta, str] | None:
 
 def _sentences(details: Sequence[ErrorDetails]) -> list[str]:
     """One sentence for each mistake; the branches of a union are one mistake."""
-    expected: dict[str, list[str]] = {}
-    got: dict[str, str] = {}
+    found: dict[tuple[str, str], list[str]] = {}
     for detail in details:
-        path = _written(detail["loc"])
-        for where, wanted, came in _said(path, detail):
-            said = expected.setdefault(where, [])
-            said.append(wanted.removeprefix("expected ") if said else wanted)
-            got[where] = came
-    return [f"{where}: {' or '.join(wanted)}{got[where]}" for where, wanted in expected.items()]
+        for where, wanted, came in _said(_written(detail["loc"]), detail):
+            before = found.setdefault((where, came), [])
+            before.append(wanted.removeprefix("expected ") if before and came else wanted)
+    return [
+        f"{where}: {said}{came}"
+        for (where, came), wanted in found.items()
+        for said in ([" or ".join(wanted)] if came else wanted)
+    ]
 
 
 def _said(path: Path_, detail: ErrorDetails) -> Iterator[tuple[str, str, str]]:
@@ -147,7 +148,8 @@ def _said(path: Path_, detail: ErrorDetails) -> Iterator[tuple[str, str, str]]:
         case "string_pattern_mismatch":
             yield where, f"expected {_PATTERNS[context['pattern']]}", came
         case "string_type":
-            quote = "; put it in quotes" if isinstance(detail["input"], int | float) else ""
+            number = isinstance(detail["input"], int | float) and path == detail["loc"]
+            quote = "; put it in quotes" if number else ""
             yield where, "expected text", came + quote
         case kind:
             bounds = {name: f"{value:,.12g}" for name, value in context.items() if isinstance(value, int | float)}
