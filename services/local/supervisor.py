@@ -266,12 +266,14 @@ def read_card(state: Path) -> Card | None:
 
 @contextmanager
 def _hold(state: Path) -> Iterator[None]:
-    """Hold the state folder; its card goes before it is free."""
+    """Hold the state folder, with no card in it but our own."""
+    card = state / "supervisor.json"
     with lock(state):
+        card.unlink(missing_ok=True)  # of one that was killed
         try:
             yield
         finally:
-            (state / "supervisor.json").unlink(missing_ok=True)
+            card.unlink(missing_ok=True)
 
 
 def _write_card(state: Path, card: Card) -> None:

@@ -1,0 +1,88 @@
+"""Callers of a loop's endpoint at a steady rate, and what came of every single request."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.servers.loops import Loop
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One request: when it was sent and answered (monotonic seconds), the status (0: none), who answered."""
+
+    sent: float
+    done: float
+    status: int
+    version: int
+    problem: str = ""
+
+
+@dataclass
+class Calls:
+    """What came of the requests so far."""
+
+    answers: list[Answer] = field(default_factory=list)
+
+    def since(self, moment: float) -> list[Answer]:
+        """Those sent at `moment` (monotonic) or later."""
+        return [answer for answer in list(self.answers) if answer.sent >= moment]
+
+    def failed(self, status: int | None = None) -> list[Answer]:
+        """Those that were not answered with 200; `status` is one that is no failure either."""
+        return [answer for answer in list(self.answers) if answer.status not in (200, status)]
+
+    def by_version(self, since: float = 0.0) -> Counter[int]:
+        """How many each version answered."""
+        return Counter(answer.version for answer in self.since(since) if answer.status == 200)
+
+
+@contextlib.contextmanager
+def calls(loop: Loop, rows: list[dict[str, Any]], rate: float = 60.0, callers: int = 4) -> Iterator[Calls]:
+    """`rate` requests a second, one row each, from `callers` keep-alive connections, until the block ends."""
+    got, over = Calls(), threading.Event()
+    bodies = [json.dumps({"instances": [row]}).encode() for row in rows]
+    path = f"/v1/models/{loop.name}:predict"
+
+    def call(number: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", loop.addresses.envoy, timeout=30)
+        due, turn = time.monotonic() + number / rate, number
+        while not over.wait(max(0.0, due - time.monotonic())):
+            got.answers.append(_ask(connection, path, bodies[turn % len(bodies)]))
+            turn += callers
+            due = max(due + callers / rate, time.monotonic() - 1.0)  # after a stall, catch up with a second at most
+        connection.close()
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(callers)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield got
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+def _ask(connection: http.client.HTTPConnection, path: str, body: bytes) -> Answer:
+    sent = time.monotonic()
+    try:
+        connection.request("POST", path, body, {"content-type": "application/json"})
+        response = connection.getresponse()
+        content = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        connection.close()
+        return Answer(sent, time.monotonic(), 0, -1, repr(error))
+    done, version = time.monotonic(), int(response.getheader("x-serinus-version") or -1)
+    if response.status != 200:
+        return Answer(sent, done, response.status, version, content[:200].decode(errors="replace"))
+    said = int(json.loads(content)["model_version"])
+    return Answer(sent, done, 200, said, "" if said == version else f"the header says version {version}")
