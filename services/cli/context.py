@@ -18,7 +18,7 @@ from serinus.errors import Fatal, SerinusError, SpecError
 
 if TYPE_CHECKING:
     from serinus.adapters.file_ledger import FileLedger
-    from services.local.supervisor import Card
+    from services.local.card import Card
 
 STATE = Path(".serinus")
 _WIDE = 1000  # columns where nobody looks: a line stays a line for grep
@@ -94,9 +94,9 @@ def card(state: Path) -> Card:
 
 def card_if_up(state: Path) -> Card | None:
     """The supervisor that holds `state`, None when none does."""
-    from services.local import supervisor
+    from services.local import card
 
-    return supervisor.read_card(state) if supervisor.is_running(state) else None
+    return card.read_card(state) if card.is_running(state) else None
 
 
 def ledger(state: Path) -> tuple[FileLedger, str]:

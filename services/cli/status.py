@@ -22,7 +22,7 @@ from services.local.addresses import HOST
 
 if TYPE_CHECKING:
     from serinus.spec import RolloutSpec
-    from services.local.supervisor import Card
+    from services.local.card import Card
 
 _SHOWN = ("envoy", "mlflow", "prometheus")
 _EVENTS = 8

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from types import FrameType
 
-import psutil
 from rich.text import Text
 
 from serinus import loading
@@ -28,13 +27,14 @@ _END = 120.0  # seconds for a supervisor to end everything
 
 def down(state: Path) -> None:
     """End the loop, or what a killed supervisor left of it."""
-    found = supervisor.read_card(state)
-    if found is not None and supervisor.is_running(state):
+    found = supervisor.read_card(state) if supervisor.is_running(state) else None
+    left = 0
+    if state.exists():
         with err.status("ending the loop"):
-            _end(found.pid, state)
+            left = supervisor.put_down(state, _END)
+    if found is not None:
         context.say(f"The loop {found.loop} is down; `serinus up {found.file}` goes on where it was.")
         return
-    left = supervisor.clear(state) if state.exists() else 0
     ended = f"; {left} processes that one had left behind were ended" if left else ""
     context.say(f"No supervisor was up in {state}{ended}.")
 
@@ -101,18 +101,6 @@ def show_addresses(loop: str, addresses: Addresses, end: str) -> None:
 
 def _say(event: Event) -> None:
     out.print(Text(" ").join(page.event_cells(event)), soft_wrap=True)
-
-
-def _end(pid: int, state: Path) -> None:
-    try:
-        boss = psutil.Process(pid)
-        boss.terminate()
-        boss.wait(timeout=_END)
-    except psutil.NoSuchProcess:
-        pass
-    except psutil.TimeoutExpired:
-        raise Fatal(f"the supervisor (pid {pid}) did not end within {_END:.0f} s; see {state / 'logs'}") from None
-    supervisor.clear(state)
 
 
 def _tail(log: Path) -> str:

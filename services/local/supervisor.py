@@ -6,20 +6,16 @@ the next supervisor on the same state folder adopts it all and continues from th
 
 from __future__ import annotations
 
-import fcntl
-import json
 import logging
 import os
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 from prometheus_client import CollectorRegistry, start_http_server
 
@@ -31,30 +27,18 @@ from serinus.spec import ModelLoop
 from services import driver
 from services.local import processes
 from services.local.addresses import HOST, Addresses
+from services.local.card import Card, Running, hold, is_running, lock, read_card, write_card
 from services.local.parts import Parts, PortTaken
 from services.metrics import LoopMetrics
+
+__all__ = ["Card", "Running", "Supervisor", "clear", "is_running", "lock", "put_down", "read_card"]
 
 log = logging.getLogger(__name__)
 
 LOOK = 1.0  # seconds between two looks
-_LOCK_PATIENCE = 1.0  # seconds; who only asks whether a supervisor is up holds the lock for microseconds
 _TRIES = 3  # to find ports that nobody else takes meanwhile
 
 Say = Callable[[Event], None]
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a supervisor leaves in its state folder for the commands that talk to it."""
-
-    pid: int
-    file: str
-    loop: str
-    addresses: Addresses
-
-
-class Running(Fatal):
-    """Another supervisor holds the state folder."""
 
 
 class Supervisor:
@@ -84,7 +68,7 @@ class Supervisor:
         Raises Fatal when it cannot be done, or when `stop` is called meanwhile; call `end` in any case.
         """
         logging.getLogger("httpx").setLevel(logging.WARNING)  # else each of its questions is a line
-        self._stack.enter_context(_hold(self.state))
+        self._stack.enter_context(hold(self.state))
         _one_loop_only(self.state, self._spec.name)
         os.environ[processes.STATE] = str(self.state)  # whatever a part starts belongs to this state folder
         for tries in range(1, _TRIES + 1):
@@ -125,7 +109,7 @@ class Supervisor:
     def _begin(self, progress: Callable[[str], None]) -> None:
         self._parts = Parts(self._spec, self.file.parent, self.state, self._wanted)
         chosen = self._parts.addresses
-        _write_card(self.state, Card(os.getpid(), str(self.file), self._spec.name, chosen))
+        write_card(self.state, Card(os.getpid(), str(self.file), self._spec.name, chosen))
         self._metrics = LoopMetrics(self._spec.name)
         end_metrics = _serve_metrics(self._metrics.registry, chosen.metrics)
         try:
@@ -196,37 +180,6 @@ class Supervisor:
             self._say(Event(datetime.now(UTC), kind, message))
 
 
-def lock(state: Path) -> IO[str]:
-    """Hold the state folder, until the returned file is closed or the process ends, however it ends."""
-    state.mkdir(parents=True, exist_ok=True)
-    file = (state / "supervisor.lock").open("w")  # not inherited by children
-    deadline = time.monotonic() + _LOCK_PATIENCE
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return file
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.02)
-    file.close()
-    card = read_card(state)
-    who = f" (pid {card.pid}, loop {card.loop})" if card is not None else ""
-    raise Running(f"another supervisor{who} holds {state}; stop it with `serinus down --state {state}`")
-
-
-def is_running(state: Path) -> bool:
-    """Whether a supervisor holds the state folder now."""
-    try:
-        with (state / "supervisor.lock").open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # several may ask at a time
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
 def put_down(state: Path, seconds: float) -> int:
     """End the supervisor of `state`, if one is up, then `clear`. Raises Fatal when it does not end in `seconds`."""
     card = read_card(state)
@@ -247,39 +200,12 @@ def clear(state: Path) -> int:
 
     A run among them is taken back: the next supervisor asks for it again. Raises Running when one is up.
     """
-    with _hold(state):
+    with hold(state):
         count = processes.sweep(state)
         for run in (state / "runs").glob("*/run.json"):
             if kfp_local_folder.end(run.parent) is None:
                 shutil.rmtree(run.parent)
     return count
-
-
-def read_card(state: Path) -> Card | None:
-    """What the supervisor of this state folder, alive or killed, said of itself."""
-    try:
-        found = json.loads((state / "supervisor.json").read_text())
-        return Card(found["pid"], found["file"], found["loop"], Addresses(**found["addresses"]))
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
-@contextmanager
-def _hold(state: Path) -> Iterator[None]:
-    """Hold the state folder, with no card in it but our own."""
-    card = state / "supervisor.json"
-    with lock(state):
-        card.unlink(missing_ok=True)  # of one that was killed
-        try:
-            yield
-        finally:
-            card.unlink(missing_ok=True)
-
-
-def _write_card(state: Path, card: Card) -> None:
-    temporary = state / "supervisor.json.tmp"
-    temporary.write_text(json.dumps(asdict(card), indent=1))
-    temporary.replace(state / "supervisor.json")
 
 
 def _one_loop_only(state: Path, name: str) -> None:
