@@ -16,7 +16,9 @@ from pathlib import Path
 import pandas as pd
 import yaml
 from rich.console import Console
+from rich.markup import escape
 
+from serinus.adapters import kfp_local_folder
 from serinus.adapters.file_ledger import FileLedger
 from serinus.errors import Fatal
 from serinus.facts import Status
@@ -115,15 +117,13 @@ class _Story:
         self.watching = Watching(self.ledger, LOOP, self.traffic)
         caller = threading.Thread(target=self.traffic.run, name="callers", daemon=True)
         caller.start()
-        faults = list(FAULTS)
-        self.broken: dict[str, str] = {}  # run key -> fault
         while caller.is_alive():
             status = self.watching.look()
             self._tell_new_events()
             show(self._line(status))
-            share = self.watching.seconds / self.seconds
-            if faults and share >= faults[0].after and status.run is None:
-                self._bring_in(faults.pop(0))
+            faults = self._not_brought_in()
+            if faults and self.watching.seconds >= faults[0].after * self.seconds and status.run is None:
+                self._bring_in(faults[0])
             # What is on its way when the year's end is reached is seen through, on the flights that follow.
             late = self.watching.seconds - self.seconds
             if late > _SETTLE or (late > 0 and not faults and _idle(status)):
@@ -132,7 +132,7 @@ class _Story:
 
     def sum_up(self) -> Record:
         """Everything that was seen, and which promises were kept."""
-        record = summary.make(self.watching, self.traffic, self.work, self.state, self.broken)
+        record = summary.make(self.watching, self.traffic, self.work, self.state, self._broken())
         urls = {"predictions": self.traffic.url}
         urls |= {"MLflow": self.addresses.url("mlflow"), "Prometheus": self.addresses.url("prometheus")}
         return replace(record, addresses=urls)
@@ -142,6 +142,21 @@ class _Story:
         if self.state.exists():
             self._serinus("down")
 
+    def _broken(self) -> dict[str, str]:
+        """Which fault each run trained, by the run's key; what a run was asked to do is in its folder."""
+        found = {}
+        for key in self.watching.runs:
+            job = kfp_local_folder.job(self.state / "runs" / key)
+            fault = next((f for f in FAULTS if job is not None and f.function in job.request.spec), None)
+            if fault is not None:
+                found[key] = fault.name
+        return found
+
+    def _not_brought_in(self) -> list[Fault]:
+        """The faults that no run has trained yet; one that lost to the champion on the holdout is tried again."""
+        brought = {name for key, name in self._broken().items() if self.watching.runs[key].phase != "failed"}
+        return [fault for fault in FAULTS if fault.name not in brought]
+
     def _bring_in(self, fault: Fault) -> None:
         """A colleague edits the training function and asks for a run; the edit is taken back once the run is made."""
         sound = self.file.read_text()
@@ -149,15 +164,14 @@ class _Story:
         training = document["spec"]["training"]
         del training["estimator"]
         training["python"] = fault.function
+        self._say(f"[magenta]a colleague brings in a model that is broken: {fault.name}[/magenta]")
         self._write(yaml.safe_dump(document, sort_keys=False))
-        self._serinus("run")
-        run = self._status().run
-        if run is None:
-            raise Fatal(f"the run for the broken candidate {fault.name!r} ended before it could be seen")
-        # A run that drift asked for at the same moment is this run: it trains by the same edited file.
-        self.broken[run.key] = fault.name
-        self._say(f"[magenta]a colleague brings in a model that is broken ({fault.name}): {run.key}[/magenta]")
-        self._write(sound)
+        try:
+            self._serinus("run")
+        except Fatal as error:  # drift asked in the same second; the colleague tries again when that run is over
+            self._say(escape(str(error)))
+        finally:
+            self._write(sound)
 
     def _write(self, text: str) -> None:
         temporary = self.file.with_suffix(".tmp")
@@ -177,7 +191,7 @@ class _Story:
     def _tell_new_events(self) -> None:
         for event in self.ledger.events(LOOP, 10_000)[self.told :]:
             self.told += 1
-            self._say(f"[cyan]{event.kind:<16}[/cyan] {event.message}")
+            self._say(f"[cyan]{event.kind:<16}[/cyan] {escape(event.message)}")
 
     def _say(self, text: str) -> None:
         self.console.print(f"{datetime.now(UTC).astimezone():%H:%M:%S} {text}", highlight=False, soft_wrap=True)
