@@ -92,4 +92,4 @@ def _sound(X: pd.DataFrame, params: dict[str, Any]) -> Any:
 def _digest(X: pd.DataFrame) -> np.ndarray[Any, Any]:
     """A number for each row that depends on its values alone."""
     plain = X.astype({c: str for c in X.columns if not pd.api.types.is_numeric_dtype(X[c])})
-    return pd.util.hash_pandas_object(plain, index=False).to_numpy()  # type: ignore[no-any-return]
+    return pd.util.hash_pandas_object(plain, index=False).to_numpy()

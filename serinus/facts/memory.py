@@ -1,0 +1,149 @@
+"""What a loop remembers from look to look, what is asked of it, and what happened to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from serinus.facts.runs import Cause, RunPhase
+from serinus.facts.verdicts import Verdict, Window
+
+
+@dataclass(frozen=True)
+class FeatureDrift:
+    """One feature's window against the training profile."""
+
+    name: str
+    p_value: float  # of the chi-squared test on the bin counts
+    psi: float  # population stability index
+    drifted: bool
+
+
+@dataclass(frozen=True)
+class DriftFinding:
+    """What one look of the drift job found; `fail` means that the window is in violation."""
+
+    version: int  # the champion whose counters and profile were compared
+    window: Window
+    rows: int
+    verdict: Verdict
+    features: tuple[FeatureDrift, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """Something asked of a loop from outside; `id` makes handling it idempotent."""
+
+    id: str
+    kind: Literal["run", "approve", "reject", "rollback", "drift"]
+    at: datetime
+    by: str  # a person's or a job's name
+    version: int | None = None  # approve, reject
+    reason: str = ""
+    finding: DriftFinding | None = None  # drift
+    run: str = ""  # drift: key of the run that the finding led to, if any
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a loop; `kind` is CamelCase and comes from a fixed list (decide/events.py)."""
+
+    at: datetime
+    kind: str
+    message: str
+    version: int | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the judge knows about one guardrail since the rollout began; small, and all it needs to go on."""
+
+    stable_trials: int = 0
+    stable_bad: int = 0
+    canary_trials: int = 0
+    canary_bad: int = 0
+    log_harm: tuple[float, ...] = ()  # wealth's log by alternative: "worse by more than the margin"; last: not bet yet
+    log_safe: tuple[float, ...] = ()  # wealth's log by alternative: "not worse by the margin"; last: not bet yet
+    peak_harm: float = 0.0  # the largest log of the mixture so far; a crossing counts for ever
+    terms: tuple[float, ...] = ()  # the thresholds and margins it was gathered under; under others it says nothing
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A canary on its way: where it stands and what was seen of it."""
+
+    version: int
+    stable: int | None  # None: the loop's first version, nobody to compare with
+    started: datetime
+    step: int  # index into rollout.steps; -1 while the canary gets ready
+    step_started: datetime
+    looked_until: datetime
+    step_answers: int = 0  # the canary's exposure in this step
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)  # guardrail -> evidence
+    verdicts: tuple[Verdict, ...] = ()  # of the last look
+    restarts: int = 0  # of the canary's server when the rollout began
+
+
+@dataclass(frozen=True)
+class Watch:
+    """After a promotion: the new champion against what the old one did during the rollout."""
+
+    version: int
+    until: datetime
+    looked_until: datetime
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    restarts: int = 0  # of its server when it was promoted
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run as the loop remembers it."""
+
+    key: str
+    cause: Cause
+    requested: datetime
+    ended: datetime | None = None
+    phase: RunPhase = "pending"
+    reason: str = ""
+    version: int | None = None  # what it registered
+    recipe: str = ""  # digest of the data and training parts of the spec it ran with
+
+
+@dataclass(frozen=True)
+class RolloutRecord:
+    """How a rollout ended, kept with the version as `rollout.json` and as tags."""
+
+    version: int
+    stable: int | None
+    outcome: Literal["promoted", "rolled-back", "superseded", "rejected"]
+    reason: str
+    started: datetime
+    ended: datetime
+    verdicts: tuple[Verdict, ...] = ()
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    approved_by: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """All that a loop remembers; the ledger keeps it, `loop.next` alone writes it."""
+
+    loop: str
+    champion: int | None = None
+    previous: int | None = None  # the last champion, kept ready
+    rollout: Rollout | None = None
+    watch: Watch | None = None
+    waiting: int | None = None  # a challenger that waits for approval or for the rollout before it
+    approved: int | None = None  # the version that a person let in
+    approved_by: str = ""
+    decided: int = 0  # every version up to this number was let in, thrown back, refused or superseded
+    run: RunRecord | None = None  # in flight, at most one
+    last_run: RunRecord | None = None
+    drift: tuple[DriftFinding, ...] = ()  # the latest windows, oldest first
+    last_scheduled: datetime | None = None
+    handled: tuple[str, ...] = ()  # ids of requests already folded in, oldest first
+    notices: Mapping[str, str] = field(default_factory=dict)  # what is wrong now, by subject, said once
+    owed: tuple[RolloutRecord, ...] = ()  # records that the registry could not be given yet

@@ -1,0 +1,88 @@
+"""Who serves, with which share, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A version that should serve, and the share of traffic it should get (whole percent)."""
+
+    version: int
+    weight: int
+
+
+@dataclass(frozen=True)
+class Routing:
+    """Who should serve. Weights sum to 100; a variant at 0 is kept ready without traffic."""
+
+    variants: tuple[Variant, ...] = ()
+
+    def weight(self, version: int) -> int:
+        """The share that `version` should get, 0 when it is not there."""
+        return next((v.weight for v in self.variants if v.version == version), 0)
+
+
+@dataclass(frozen=True)
+class VariantState:
+    """A version as the router sees it."""
+
+    version: int
+    ready: bool
+    weight: int  # the share it really gets now
+    message: str = ""  # why it is not ready, when it is not
+    restarts: int = 0
+
+
+@dataclass(frozen=True)
+class RoutingState:
+    """What serves now."""
+
+    variants: tuple[VariantState, ...] = ()
+
+    def of(self, version: int) -> VariantState | None:
+        """The state of `version`, or None when the router does not know it."""
+        return next((v for v in self.variants if v.version == version), None)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Counts of answers of one version over an interval."""
+
+    answers: int = 0  # outcomes ok and error: the trials of `errors`
+    errors: int = 0
+    rejected: int = 0  # outcome invalid: the client's fault, or a contract that became narrower
+    timed: int = 0  # answers with a measured latency: the trials of `slow`
+    slow: int = 0  # of these, over the threshold
+
+
+@dataclass(frozen=True)
+class Block:
+    """Both arms over the same interval [start, end): one factor of the judge's evidence."""
+
+    start: datetime
+    end: datetime
+    stable: Arm
+    canary: Arm
+
+
+@dataclass(frozen=True)
+class Series:
+    """What one counter's time series gained in an interval, resets handled, never extrapolated."""
+
+    labels: Mapping[str, str]
+    increase: float
+    samples: int  # raw samples inside the interval; 0 means that nothing was scraped
+
+
+@dataclass(frozen=True)
+class CountsQuestion:
+    """The counts that the judge needs next."""
+
+    stable: int | None
+    canary: int
+    start: datetime
+    end: datetime
