@@ -24,11 +24,12 @@ def run(state: Path, wait: bool) -> None:
     if before.run is not None:
         raise Fatal(f"run {before.run.key} is in flight; ask again when it has ended (`serinus status --watch`)")
     after = _ask(state, "run")
-    if after.run is None:
+    made = after.run or (after.last_run if after.last_run != before.last_run else None)  # it may have ended already
+    if made is None:
         raise Fatal("no run was started; `serinus history` says why")
-    context.say(f"Run {after.run.key} was asked for; `serinus status --watch` follows it.")
+    context.say(f"Run {made.key} was asked for; `serinus status --watch` follows it.")
     if wait:
-        _follow(state, after.run.key)
+        _follow(state, made.key)
 
 
 def approve(state: Path, version: int, reason: str) -> None:

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
-from prometheus_client import start_http_server
+import pytest
+from prometheus_client import MetricsHandler
 from typer.testing import CliRunner, Result
 
+from serinus.adapters.fakes.metrics import FakeMetrics
+from serinus.adapters.fakes.registry import FakeRegistry
+from serinus.adapters.fakes.router import FakeRouter
+from serinus.adapters.fakes.runner import FakeRunner
 from serinus.adapters.file_ledger import FileLedger
 from serinus.facts import (
     DriftFinding,
@@ -27,7 +35,10 @@ from serinus.facts import (
     Verdict,
     Window,
 )
+from serinus.spec import ModelLoop
+from services import driver
 from services.cli.main import app
+from services.driver import Ports
 from services.local import card as cards
 from services.local.addresses import HOST, Addresses, free_port
 from services.metrics import LoopMetrics
@@ -41,6 +52,14 @@ EVENTS = (
     Event(NOW - timedelta(hours=2), "Promoted", "version 3 serves everyone", 3, {"auc": float("nan")}),
     Event(NOW - timedelta(seconds=30), "RunFailed", "ValueError: [bold]column[/bold] [Errno 2] in [red]data[/]"),
 )
+
+
+PORTS = json.dumps(dict.fromkeys(("envoy", "admin", "mlflow", "prometheus", "metrics"), 9))  # where nobody listens
+
+
+def strict(text: str) -> Any:
+    """JSON as a strict reader takes it: it has no word for what is no number."""
+    return json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
 
 
 def serinus(*words: object, input: str | None = None) -> Result:
@@ -60,19 +79,17 @@ def state_of(folder: Path, status: Status, events: Sequence[Event] = EVENTS) -> 
 @contextmanager
 def up(state: Path, *variants: tuple[int, int], file: Path = EXAMPLE) -> Iterator[Addresses]:
     """The state folder as a supervisor holds it that sees `variants` (version, percent) served."""
-    addresses = Addresses(**{name: free_port() for name in ("envoy", "admin", "mlflow", "prometheus", "metrics")})
+    ports: list[int] = []
+    while len(ports) < 5:
+        ports.append(free_port(ports))
+    addresses = Addresses(*ports)
     metrics = LoopMetrics(LOOP)
     metrics.show(Plan(Status(LOOP)), RoutingState(tuple(VariantState(v, True, w) for v, w in variants)))
-    server, thread = start_http_server(addresses.metrics, addr=HOST, registry=metrics.registry)
+    handler = MetricsHandler.factory(metrics.registry)
     card = {"pid": os.getpid(), "file": str(file), "loop": LOOP, "addresses": asdict(addresses)}
-    try:
-        with cards.lock(state):
-            (state / "supervisor.json").write_text(json.dumps(card))
-            yield addresses
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with _served(addresses.metrics, handler), cards.lock(state):
+        (state / "supervisor.json").write_text(json.dumps(card))
+        yield addresses
 
 
 def judged(gate: str, outcome: str, harm: float, safe: float) -> Verdict:
@@ -106,3 +123,55 @@ CANARY = Status(
     drift=(drifted("pass"), drifted("error"), drifted("fail", *"abcdefg")),
     notices={"registry": "[Errno 111] refused"},
 )  # fmt: skip
+
+
+@contextmanager
+def driven(state: Path, runner: FakeRunner, registry: FakeRegistry, spec: ModelLoop) -> Iterator[None]:
+    """The loop in `state` looked at again and again by the real driver, over parts in memory."""
+    ports = Ports(FakeMetrics(), FakeRouter(), registry, runner, FileLedger(state / "ledger"))
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.02):
+            driver.look(LOOP, lambda: spec, ports, datetime.now(UTC), NOW)
+
+    thread = threading.Thread(target=look, name="driver")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
+def answering(port: int, status: int, body: bytes) -> Iterator[list[tuple[str, object]]]:
+    """A server that gives everybody one answer; yields what it was asked: paths and bodies."""
+    asked: list[tuple[str, object]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append((self.path, json.loads(self.rfile.read(int(self.headers["content-length"])))))
+            self.send_response(status)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    with _served(port, Handler):
+        yield asked
+
+
+@contextmanager
+def _served(port: int, handler: type[BaseHTTPRequestHandler]) -> Iterator[None]:
+    server = ThreadingHTTPServer((HOST, port), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
