@@ -79,6 +79,7 @@ class Supervisor:
                 if tries == _TRIES:
                     raise
         self._since = datetime.now(UTC)
+        self._look()  # a loop that goes on serves by now
         return self._running.addresses
 
     def run(self) -> None:

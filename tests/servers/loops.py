@@ -87,7 +87,7 @@ class Loop:
 
     def begin(self, *words: str) -> subprocess.Popen[bytes]:
         """`serinus up`, not waited for."""
-        command = [sys.executable, "-m", "services.cli.main", "up", str(self.file), "--state", str(self.state), *words]
+        command = _serinus("up", "code/loop.yaml", *words)  # paths as people type them
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder)
         threading.Thread(target=self.process.wait, daemon=True).start()  # as a shell does: leave no zombie
@@ -112,8 +112,9 @@ class Loop:
 
     def serinus(self, *words: str) -> subprocess.CompletedProcess[str]:
         """A command of the command line, about this loop."""
-        command = [sys.executable, "-m", "services.cli.main", *words, "--state", str(self.state)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=self.folder, check=False)
+        return subprocess.run(
+            _serinus(*words), capture_output=True, text=True, timeout=120, cwd=self.folder, check=False
+        )
 
     def end(self) -> None:
         """Whatever the test came to: nothing of this loop is left."""
@@ -324,6 +325,10 @@ def _furniture(folder: Path) -> Path:
             (session / "workshop" / "mlflow" / "log.txt").unlink()
             (session / "workshop" / "mlflow").rename(ready)
     return ready
+
+
+def _serinus(*words: str) -> list[str]:
+    return [sys.executable, "-m", "services.cli.main", *words, "--state", "state"]
 
 
 def _runs(process: psutil.Process) -> bool:
