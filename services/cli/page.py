@@ -152,7 +152,7 @@ def _traffic(weights: Mapping[int, int] | None) -> Text:
         return Text("cannot be seen now", "red")
     shares = [(version, weight) for version, weight in weights.items() if weight]
     if not shares:
-        return Text("nobody serves", "red")
+        return Text("nobody serves yet", "yellow")
     bar, legend, done = Text(), Text(), 0
     for index, (version, weight) in enumerate(shares):
         glyph, style = _ARMS[index % len(_ARMS)]

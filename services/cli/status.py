@@ -21,6 +21,7 @@ from services.cli.page import View
 from services.local.addresses import HOST
 
 if TYPE_CHECKING:
+    from serinus.facts import Status
     from serinus.spec import RolloutSpec
     from services.local.card import Card
 
@@ -76,16 +77,16 @@ def view(state: Path, events: int = _EVENTS) -> View:
         status=status,
         up=card is not None,
         addresses={name: card.addresses.url(name) for name in _SHOWN} if card is not None else {},
-        weights=weights(card.addresses.metrics, loop) if card is not None else {},
+        weights=_weights(card, status) if card is not None else {},
         step=kfp_local_folder.step(state / "runs" / status.run.key) if status.run is not None else "",
         rollout=_rollout_spec(card) if card is not None and status.rollout is not None else None,
         events=ledger.events(loop, events) if events else (),
     )
 
 
-def weights(port: int, loop: str) -> dict[int, int] | None:
-    """The shares of traffic as the supervisor last saw them; None when it cannot say."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+def _weights(card: Card, status: Status) -> dict[int, int] | None:
+    """The shares of traffic as the supervisor last saw them; None when it could not see them."""
+    connection = http.client.HTTPConnection(HOST, card.addresses.metrics, timeout=2)
     try:
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
@@ -93,13 +94,14 @@ def weights(port: int, loop: str) -> dict[int, int] | None:
         return None
     finally:
         connection.close()
-    return {
+    seen = {
         int(sample.labels["version"]): int(sample.value)
         for family in text_string_to_metric_families(text)
         if family.name == "serinus_rollout_weight"
         for sample in family.samples
-        if sample.labels["loop"] == loop
-    } or None
+    }
+    nobody = status.champion is None and status.rollout is None
+    return seen if seen or nobody else None
 
 
 def _rollout_spec(card: Card) -> RolloutSpec | None:

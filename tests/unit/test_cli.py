@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from serinus import loading
 from serinus.facts import Status
-from tests.unit.cli_state import CANARY, EXAMPLE, LOOP, PORTS, SERVING, serinus, state_of, strict
+from services.cli import up as up_word
+from tests.unit.cli_state import CANARY, EVENTS, EXAMPLE, LOOP, PORTS, SERVING, serinus, state_of, strict, up
 
 WORDS = [
     ("status",), ("history",), ("run",), ("approve", "4"), ("reject", "4"), ("rollback",),
@@ -125,6 +127,23 @@ def test_drift_check_that_could_not_look_is_1_and_says_why(tmp_path: Path) -> No
     said = serinus("drift", "check", EXAMPLE, "--state", state)
     assert said.exit_code == 1
     assert "error: " in said.stdout + said.stderr
+
+
+# --- up ---------------------------------------------------------------------------------------------------------------
+
+
+def test_up_tells_events_as_they_are_and_never_as_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    up_word._say(EVENTS[-1])
+    told = capsys.readouterr().out
+    assert told == f"{EVENTS[-1].at.astimezone():%H:%M:%S} RunFailed         {EVENTS[-1].message}\n"
+
+
+def test_up_where_a_supervisor_is_up_says_which_and_how_to_end_it(tmp_path: Path) -> None:
+    state = state_of(tmp_path, SERVING)
+    with up(state):
+        said = serinus("up", EXAMPLE, "--detach", "--state", state)
+    assert (said.exit_code, said.stdout) == (1, "")
+    assert f"another supervisor (pid {os.getpid()}, loop {LOOP}) holds {state}; stop it with" in said.stderr
 
 
 # --- start-up --------------------------------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ FAILED = RunRecord("k-1", "drift", NOW, NOW - timedelta(hours=2, minutes=5), "fa
         (replace(IDLE, status=Status(LOOP)), "champion", "none yet"),
         (IDLE, "traffic", "█" * 24 + "  version 3 100 %"),
         (replace(IDLE, weights=None), "traffic", "cannot be seen now"),
-        (replace(IDLE, weights={3: 0}), "traffic", "nobody serves"),
+        (replace(IDLE, weights={3: 0}), "traffic", "nobody serves yet"),
         (replace(IDLE, weights={1: 33, 2: 33, 3: 34}), "traffic",
          "████████▒▒▒▒▒▒▒▒░░░░░░░░  version 1 33 %  version 2 33 %  version 3 34 %"),
         (_with(waiting=5), "waiting", "version 5; `serinus approve 5` lets it in"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from serinus.adapters import kfp_local_folder
+from serinus.facts import Status
 from tests.unit.cli_state import CANARY, LOOP, SERVING, serinus, state_of, strict, up
 
 # --- status ----------------------------------------------------------------------------------------------------------
@@ -58,6 +59,13 @@ def test_status_does_not_guess_the_traffic(tmp_path: Path) -> None:
         assert "traffic     cannot be seen now" in serinus("status", "--state", state).stdout
         assert strict(serinus("status", "-o", "json", "--state", state).stdout)["weights"] is None
     assert strict(serinus("status", "-o", "json", "--state", state).stdout)["weights"] == {}
+
+
+def test_before_the_first_version_nobody_serves(tmp_path: Path) -> None:
+    state = state_of(tmp_path, Status(LOOP))
+    with up(state):
+        assert "traffic     nobody serves yet" in serinus("status", "--state", state).stdout
+        assert strict(serinus("status", "-o", "json", "--state", state).stdout)["weights"] == {}
 
 
 def test_status_stands_while_the_file_is_being_edited(tmp_path: Path) -> None:
