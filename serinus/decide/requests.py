@@ -50,7 +50,11 @@ def _reject(draft: Draft, request: Request) -> bool:
 
 def _roll_back(draft: Draft, request: Request) -> bool:
     status = draft.status
-    if status.rollout is not None:
+    serving = status.rollout.version if status.rollout is not None else status.champion
+    if request.version is not None and request.version != serving:
+        # It ended while the person decided. Whoever wanted the canary gone must not lose the champion instead.
+        draft.say("RequestIgnored", f"{request.by} wanted version {request.version} rolled back, which is over already")
+    elif status.rollout is not None:
         rollouts.roll_back(draft, status.rollout, f"{request.by} asked for it{_because(request)}")
     elif status.champion is not None and status.previous is not None:
         rollouts.bring_back(draft, status.champion, status.previous, f"{request.by} asked for it{_because(request)}")

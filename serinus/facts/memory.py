@@ -40,7 +40,7 @@ class Request:
     kind: Literal["run", "approve", "reject", "rollback", "drift"]
     at: datetime
     by: str  # a person's or a job's name
-    version: int | None = None  # approve, reject
+    version: int | None = None  # approve, reject; rollback: the one to be gone
     reason: str = ""
     finding: DriftFinding | None = None  # drift
     run: str = ""  # drift: key of the run that the finding led to, if any

@@ -58,8 +58,8 @@ def rollback(state: Path, reason: str) -> None:
     before = _status(state)
     if before.rollout is None and before.previous is None:
         raise Fatal("there is nothing to roll back: no canary is on its way and no earlier champion is kept ready")
-    after = _ask(state, "rollback", None, reason)
     gone = before.rollout.version if before.rollout is not None else before.champion
+    after = _ask(state, "rollback", gone, reason)
     serves = f"version {after.champion} serves" if after.champion is not None else "nobody serves"
     context.say(f"Version {gone} was rolled back; {serves}.")
 

@@ -129,11 +129,11 @@ CANARY = Status(
 def driven(state: Path, runner: FakeRunner, registry: FakeRegistry, spec: ModelLoop) -> Iterator[None]:
     """The loop in `state` looked at again and again by the real driver, over parts in memory."""
     ports = Ports(FakeMetrics(), FakeRouter(), registry, runner, FileLedger(state / "ledger"))
-    ended = threading.Event()
+    ended, since = threading.Event(), datetime.now(UTC)
 
     def look() -> None:
         while not ended.wait(0.02):
-            driver.look(LOOP, lambda: spec, ports, datetime.now(UTC), NOW)
+            driver.look(LOOP, lambda: spec, ports, datetime.now(UTC), since)
 
     thread = threading.Thread(target=look, name="driver")
     thread.start()

@@ -119,6 +119,14 @@ def test_a_person_can_roll_the_canary_back() -> None:
     assert plan.status.rollout is None
 
 
+def test_a_canary_that_was_gone_before_the_request_came_does_not_take_the_champion_with_it() -> None:
+    status = replace(SERVING, champion=2, previous=1, decided=3)
+    seen = world(versions=(version(1), version(2, "champion"), version(3)), requests=(ask("rollback", version=3),))
+    plan = next_(status, seen)
+    assert kinds(plan) == ["RequestIgnored"]
+    assert plan.status.champion == 2
+
+
 def test_a_person_can_bring_the_last_champion_back() -> None:
     status = replace(SERVING, champion=2, previous=1, decided=2)
     seen = world(versions=(version(1), version(2, "champion")), requests=(ask("rollback"),))
