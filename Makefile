@@ -53,7 +53,7 @@ fresh: setup
 	$(RUN) pipelines.compile --check
 	$(RUN) services.cli.reference --check
 
-PURE := serinus/decide/*,serinus/stats/*,serinus/render/*,serinus/spec.py
+PURE := serinus/decide/*,serinus/stats/*,serinus/render/*,serinus/spec/*
 
 .PHONY: coverage
 coverage: setup ## Branch coverage of the pure parts by their unit tests; fails under 100 %

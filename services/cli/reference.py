@@ -42,7 +42,7 @@ def pages() -> dict[Path, str]:
     """Every generated page and what it should hold."""
     return {
         _DOCS / "modelloop.schema.json": json.dumps(json_schema(), indent=1, sort_keys=True) + "\n",
-        _DOCS / "modelloop.md": _MADE.format(source="serinus/spec.py") + modelloop_page(),
+        _DOCS / "modelloop.md": _MADE.format(source="serinus/spec") + modelloop_page(),
         _DOCS / "commands.md": _MADE.format(source="services/cli") + commands_page(),
     }
 

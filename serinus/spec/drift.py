@@ -1,0 +1,47 @@
+"""When the world has changed so far that a new model is due."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from serinus.durations import Duration, PositiveDuration
+from serinus.spec.parts import Part
+
+
+class Retrain(Part):
+    """When drifted windows ask for a new model."""
+
+    violations: Annotated[int, Field(ge=1)] = 2
+    """So many windows in violation, the latest among them,"""
+    of: Annotated[int, Field(ge=1, le=100)] = 5
+    """of so many latest ones."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Retrain:
+        if self.violations > self.of:
+            raise ValueError(f"violations: expected at most `of`, which is {self.of}, got {self.violations}")
+        return self
+
+
+class DriftSpec(Part):
+    """When live inputs or scores no longer look like training."""
+
+    every: PositiveDuration = timedelta(hours=1)
+    """How often the job looks."""
+    window: PositiveDuration = timedelta(days=1)
+    """How much of the past a look covers."""
+    min_rows: Annotated[int, Field(ge=1)] = 600
+    """With fewer rows in the window nothing is decided."""
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Significance of a window's chi-squared tests together (Bonferroni over features and score)."""
+    psi: Annotated[float, Field(gt=0)] = 0.1
+    """The population stability index from which a significant change is also large enough."""
+    retrain: Retrain = Retrain()
+    """How many windows ask for a new model."""
+    cooldown: Duration = timedelta(hours=6)
+    """From the end of the last run, how long drift asks for no other."""
+    detector: Literal["alibi-detect", "scipy"] = "alibi-detect"
+    """The engine of the test; both give the same p-values. alibi-detect's licence limits production use: see docs."""

@@ -1,0 +1,88 @@
+"""The file as a whole, and what must hold between its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from serinus import durations
+from serinus.spec.data import Data
+from serinus.spec.drift import DriftSpec
+from serinus.spec.model import Serving, Training, Validation
+from serinus.spec.parts import METRICS_OF, Part, Task
+from serinus.spec.rollout import RolloutSpec
+
+NAME = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
+
+
+class LoopSpec(Part):
+    """What the loop should be."""
+
+    task: Task
+    """What kind of answer the model gives."""
+    data: Data
+    """The rows."""
+    training: Training
+    """How a model is made."""
+    validation: Validation
+    """When a candidate is good enough."""
+    approval: Literal["automatic", "required"] = "automatic"
+    """Whether a person lets a validated version in."""
+    serving: Serving = Serving()
+    """How the model answers."""
+    rollout: RolloutSpec = RolloutSpec()
+    """How a new version takes over."""
+    drift: DriftSpec | None = DriftSpec()
+    """When a changed world asks for a retrain; null switches the job off."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> LoopSpec:
+        problems = list(_contradictions(self))
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+
+def _contradictions(spec: LoopSpec) -> Iterator[str]:
+    """One sentence for each thing that is fine by itself and not beside the others."""
+    data, allowed = spec.data, METRICS_OF[spec.task]
+    if spec.validation.metric not in allowed:
+        yield f"validation.metric: expected one of {', '.join(allowed)} for {spec.task}, got {spec.validation.metric!r}"
+    if data.positive is not None and spec.task != "binary-classification":
+        yield f"data.positive: expected nothing for {spec.task}, got {data.positive!r}; only two classes have one"
+    if data.time == data.label:
+        yield f"data.label: expected another column than data.time, got {data.label!r} for both"
+    for role, column in (("label", data.label), ("time", data.time)):
+        if column in (*data.features.numeric, *data.features.categorical):
+            yield f"data.features: expected what is known when a model is asked, got the {role} {column!r}; take it out"
+    if data.holdout >= data.history:
+        got = f"{durations.render(data.holdout)} of {durations.render(data.history)}"
+        yield f"data.holdout: expected less than data.history, got {got}; nothing would be left to train on"
+
+
+class Metadata(Part):
+    """The loop's name and Kubernetes' own bookkeeping."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: Annotated[str, Field(pattern=NAME)]
+    """The loop's name: lower case letters, digits and dashes, at most 40 characters."""
+
+
+class ModelLoop(Part):
+    """One model's loop: data, training, validation, rollout, drift."""
+
+    api_version: Literal["serinus.dev/v1alpha1"] = "serinus.dev/v1alpha1"
+    """The version of this format."""
+    kind: Literal["ModelLoop"] = "ModelLoop"
+    """Always ModelLoop."""
+    metadata: Metadata
+    """The loop's name."""
+    spec: LoopSpec
+    """What the loop should be."""
+
+    @property
+    def name(self) -> str:
+        """The loop's name, which is also its model's name in registry, routes and metrics."""
+        return self.metadata.name

@@ -1,0 +1,91 @@
+"""How a model is made, when it is good enough, how it answers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from croniter import croniter
+from pydantic import Field, field_validator, model_validator
+
+from serinus.durations import PositiveDuration
+from serinus.spec.parts import Metric, Part, Reference
+
+Estimator = Literal["logistic-regression", "hist-gradient-boosting", "random-forest"]
+
+
+class Training(Part):
+    """How a model is made."""
+
+    estimator: Estimator | None = None
+    """One of the built-in estimators."""
+    python: Reference | None = None
+    """Your own `fit(X, y, params)` that returns a fitted scikit-learn estimator."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of the estimator, or of your function."""
+    trust: tuple[str, ...] = ()
+    """Your own estimator types that may be loaded from a model file, as `package.module.Type`."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seed of everything random in training."""
+    schedule: str | None = None
+    """A cron expression (UTC) for regular retraining."""
+    deadline: PositiveDuration = timedelta(hours=1)
+    """A run that takes longer is ended and counts as failed."""
+    image: str | None = None
+    """Cluster only: an image derived from ours that holds your own code."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Training:
+        if (self.estimator is None) == (self.python is None):
+            got = "none" if self.python is None else "both"
+            raise ValueError(f"expected exactly one of estimator, python; got {got}")
+        return self
+
+    @field_validator("schedule")
+    @classmethod
+    def _cron(cls, schedule: str | None) -> str | None:
+        if schedule is not None and not croniter.is_valid(schedule):
+            raise ValueError(f"expected a cron expression such as '0 4 * * 1', got {schedule!r}")
+        return schedule
+
+
+class Validation(Part):
+    """When a candidate is good enough to be let near users."""
+
+    metric: Metric
+    """The figure that decides; others are reported beside it."""
+    minimum: float | None = None
+    """An absolute bound: at least this (at most, for log_loss, brier, rmse, mae). Unset: only the comparisons count."""
+    margin: Annotated[float, Field(ge=0)] = 0.005
+    """How much worse than the champion still counts as not worse."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """Of the paired interval of the difference to the champion."""
+    slices: tuple[str, ...] = ()
+    """Columns by whose values the figures are also given, and held to `sliceMargin`."""
+    slice_margin: Annotated[float, Field(ge=0)] = 0.05
+    """How much worse than the champion a slice may be."""
+    min_slice_rows: Annotated[int, Field(ge=1)] = 200
+    """Smaller slices are reported but do not decide."""
+
+
+class Serving(Part):
+    """How the model answers."""
+
+    min_replicas: Annotated[int, Field(ge=0)] = 1
+    """Cluster only: the fewest pods of a version."""
+    max_replicas: Annotated[int, Field(ge=1)] = 1
+    """Cluster only: the most pods of a version."""
+    resources: dict[Literal["requests", "limits"], dict[str, str]] = Field(default_factory=dict)
+    """Cluster only: Kubernetes resource requests and limits of a pod."""
+    unseen_categories: Literal["reject", "accept"] = "reject"
+    """What a category that training never saw gets: a 400 that names the field, or an answer."""
+    timeout: PositiveDuration = timedelta(seconds=10)
+    """How long a caller waits for an answer at most."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Serving:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(
+                f"maxReplicas: expected at least minReplicas, which is {self.min_replicas}, got {self.max_replicas}"
+            )
+        return self

@@ -1,0 +1,72 @@
+"""How a new version takes over, and what throws it back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from serinus.durations import Duration, PositiveDuration
+from serinus.spec.parts import Part
+
+
+class Errors(Part):
+    """Answers that failed through our own fault (5xx)."""
+
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """How much larger the canary's share may be."""
+
+
+class Rejections(Part):
+    """Requests that the model's contract refused (4xx): a canary must not refuse what stable answers."""
+
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """How much larger the canary's share may be."""
+
+
+class Latency(Part):
+    """Answers slower than a threshold."""
+
+    threshold: PositiveDuration = timedelta(milliseconds=250)
+    """What counts as slow."""
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """How much larger the canary's share of slow answers may be."""
+
+
+class Guardrails(Part):
+    """What a canary must not be worse at; null switches one off."""
+
+    errors: Errors | None = Errors()
+    """Failed answers."""
+    rejections: Rejections | None = Rejections()
+    """Refused requests."""
+    latency: Latency | None = Latency()
+    """Slow answers."""
+
+
+class RolloutSpec(Part):
+    """How a new version takes over, and what throws it back."""
+
+    steps: tuple[Annotated[int, Field(ge=1, le=99)], ...] = (5, 25, 50)
+    """The canary's share of traffic, in percent, rising; after the last one it gets everything."""
+    min_requests: Annotated[int, Field(ge=1)] = 200
+    """A step's smallest exposure of the canary, in answers."""
+    step_timeout: PositiveDuration = timedelta(minutes=10)
+    """How long a step may take to convince."""
+    on_timeout: Literal["rollback", "hold"] = "rollback"
+    """What happens when it did not."""
+    guardrails: Guardrails = Guardrails()
+    """What the canary must not be worse at."""
+    false_rollback_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    """The chance that a canary no worse than allowed is thrown back, over the whole rollout."""
+    false_promotion_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """The chance that a canary worse by a guardrail's margin or more is promoted."""
+    watch: Duration = timedelta(minutes=10)
+    """After a promotion, how long a broken guardrail still brings the last champion back."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> RolloutSpec:
+        if not self.steps or any(b <= a for a, b in zip(self.steps, self.steps[1:], strict=False)):
+            raise ValueError(f"steps: expected rising percents such as [5, 25, 50], got {list(self.steps)}")
+        return self
