@@ -32,7 +32,7 @@ class Month:
     month: str  # 2013-03
     rows: int
     loop: float  # ROC AUC of the answers that the loop gave
-    frozen: float  # ROC AUC of the first version on the same flights, as if nobody had ever retrained
+    frozen: float  # ROC AUC on the same flights of a model that learned all of January and was never retrained
     versions: Mapping[int, int]  # version -> rows that it answered
 
 

@@ -195,7 +195,7 @@ def reasons(candidate: Candidate) -> list[str]:
 
 
 def means(record: Record) -> tuple[float, float]:
-    """The mean AUC from March to October, of the first model and of the loop; NaN when there is no such month."""
+    """The mean AUC from March to October, of January's model and of the loop; NaN when there is no such month."""
     months = counted(record.months)
     if not months:
         return math.nan, math.nan

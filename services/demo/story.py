@@ -18,6 +18,7 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
+from serinus import loading
 from serinus.adapters import kfp_local_folder
 from serinus.adapters.file_ledger import FileLedger
 from serinus.errors import Fatal
@@ -89,7 +90,8 @@ class _Story:
         shutil.copytree(EXAMPLE, self.work, ignore=shutil.ignore_patterns("__pycache__", "data"))
         self.year = flights.read(SHARE, seed=0)
         january = self.year["time_hour"] < pd.Timestamp("2013-02-01", tz="UTC")
-        flights.append(self.year[january], self.work / "data", "2013-01")
+        self.january = self.year[january]
+        flights.append(self.january, self.work / "data", "2013-01")
         self.rows = self.year[~january]
 
     def bring_up(self) -> None:
@@ -132,7 +134,7 @@ class _Story:
 
     def sum_up(self) -> Record:
         """Everything that was seen, and which promises were kept."""
-        record = summary.make(self.watching, self.traffic, self.work, self.state, self._broken())
+        record = summary.make(self.watching, self.traffic, loading.read(self.file), self.january, self._broken())
         urls = {"predictions": self.traffic.url}
         urls |= {"MLflow": self.addresses.url("mlflow"), "Prometheus": self.addresses.url("prometheus")}
         return replace(record, addresses=urls)

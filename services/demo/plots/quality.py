@@ -1,4 +1,4 @@
-"""How good the answers were, month by month: the loop against its first model, never retrained."""
+"""How good the answers were, month by month: the loop against January's model, never retrained."""
 
 from __future__ import annotations
 
