@@ -20,7 +20,9 @@ setup: .venv/.installed ## Install everything into .venv and .cache (asks nothin
 
 .PHONY: uv
 uv:
-	@[ -x "$(UV)" ] || { $(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv; }
+	@[ -x "$(UV)" ] || command -v "$(UV)" >/dev/null \
+	    || { $(PYTHON) -m venv .cache/uv && .cache/uv/bin/pip install --quiet uv; } \
+	    || { echo "expected a python3 with venv and pip, or uv on PATH; got neither" >&2; exit 1; }
 
 .PHONY: run
 run: setup ## Watch the whole loop close on real flights (about seven minutes)
@@ -59,6 +61,10 @@ PURE := serinus/decide/*,serinus/stats/*,serinus/render/*,serinus/spec/*
 coverage: setup ## Branch coverage of the pure parts by their unit tests; fails under 100 %
 	$(RUN) pytest tests/unit -n 2 --cov=serinus --cov-report= $(PYTEST)
 	$(RUN) coverage report --include='$(PURE)' --fail-under=100
+
+.PHONY: bench
+bench: setup ## The predictor's CPU per request beside a bare model server with the same model
+	$(RUN) benchmarks.predictor_cpu
 
 .PHONY: clean
 clean: ## Remove what was built; .serinus folders of loops stay
