@@ -15,7 +15,7 @@ def demo(
     state: Annotated[
         Path, typer.Option("--state", help="Folder for the demo; begun anew each time.", file_okay=False)
     ] = Path(".serinus-demo"),
-    seconds: Annotated[float, typer.Option(min=60, help="How long the replay from February to October takes.")] = 390,
+    seconds: Annotated[float, typer.Option(min=60, help="How long the replay from February to October takes.")] = 340,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the loop up afterwards; `serinus down` ends it.")] = False,
 ) -> None:
     """Replay the flights of 2013: a model grows stale, retrains, takes over by canary; two bad ones are thrown back.
