@@ -77,7 +77,7 @@ def missed(record: Record) -> tuple[str, ...]:
     judged = [m for m in record.months if m.month in _JUDGED]
     if lacking := sorted(set(_JUDGED) - {m.month for m in judged}):
         said.append(f"nothing is known of the quality in {', '.join(lacking)}")
-    elif (gain := float(np.mean([m.loop - m.frozen for m in judged]))) < GAIN:
+    elif not (gain := float(np.mean([m.loop - m.frozen for m in judged]))) >= GAIN:  # NaN is no gain
         said.append(f"the loop gained {gain:.4f} of AUC over January's model, expected at least {GAIN}")
     return tuple(said)
 

@@ -364,6 +364,11 @@ def test_a_demo_as_it_should_be_misses_nothing() -> None:
             id="gain",
         ),
         pytest.param(
+            gaining(GOOD, math.nan),
+            "the loop gained nan of AUC over January's model, expected at least 0.03",
+            id="no number",
+        ),
+        pytest.param(
             replace(GOOD, months=tuple(m for m in GOOD.months if m.month not in ("2013-07", "2013-10"))),
             "nothing is known of the quality in 2013-07, 2013-10",
             id="months",
