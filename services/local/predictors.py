@@ -74,7 +74,8 @@ class Predictors:
         self._servers: dict[int, _Server] = {}
         self._fetches: dict[int, Future[str]] = {}
         self._pool = ThreadPoolExecutor(2, "fetch")
-        self._client = httpx.Client(timeout=_PROBE, trust_env=False)
+        # A connection each time, as callers make them: an old one may outlive the server's readiness for new ones.
+        self._client = httpx.Client(timeout=_PROBE, trust_env=False, headers={"connection": "close"})
         self._lock = threading.RLock()  # of `_servers`: the look asks, the watch acts
 
     def adopt(self, found: Mapping[str, Mapping[str, str]]) -> None:
@@ -158,7 +159,10 @@ class Predictors:
     def _probe(self, server: _Server) -> None:
         try:
             answer = self._client.get(f"http://{HOST}:{server.port}/v2/health/ready")
-        except httpx.TimeoutException:
+        except httpx.HTTPError as error:
+            if not (server.ready or server.misses or isinstance(error, httpx.TimeoutException)):
+                self._set(server.version, ready=False, doing="its server does not listen yet")
+                return
             misses = server.misses + 1
             if misses >= _HUNG:
                 self._processes.signal_end(_name(server.version), signal.SIGKILL)
@@ -166,13 +170,11 @@ class Predictors:
                 server.version, ready=server.ready and misses < _MISSES, misses=misses,
                 doing=f"no answer to {misses} readiness probes in a row",
             )  # fmt: skip
-        except httpx.HTTPError:
-            self._set(server.version, ready=False, doing="its model is loaded and tried on examples")
         else:
             if answer.status_code == httpx.codes.OK:
                 self._set(server.version, ready=True, misses=0, doing="", trouble="")
             else:
-                self._set(server.version, ready=False, doing=f"its readiness probe says {answer.status_code}")
+                self._set(server.version, ready=False, misses=0, doing=f"its readiness probe says {answer.status_code}")
 
     def _died(self, server: _Server) -> None:
         how = self._processes.obituary(_name(server.version))
