@@ -92,8 +92,10 @@ class Parts:
 
     def edit(self, spec: ModelLoop) -> None:
         """The newest spec counts for what happens from now on."""
+        before, after = self._predictors.spec.spec, spec.spec
         self._predictors.edit(spec)
-        self.ports = self._wire(spec)
+        if (before.serving, before.training.deadline) != (after.serving, after.training.deadline):
+            self.ports = self._wire(spec)
 
     def troubles(self) -> dict[str, str]:
         """What is wrong with the processes now, by subject."""

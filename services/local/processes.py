@@ -136,11 +136,12 @@ class Processes:
 
     def pid(self, name: str) -> int | None:
         """The child's process id, None when it does not run."""
-        return self._live[name].pid if self.alive(name) else None
+        process = self._live.get(name)  # another thread may end it at any moment
+        return process.pid if process is not None and self.alive(name) else None
 
     def names(self) -> tuple[str, ...]:
         """The children that run."""
-        return tuple(name for name in self._live if self.alive(name))
+        return tuple(name for name in list(self._live) if self.alive(name))
 
     def obituary(self, name: str) -> str:
         """How a child that runs no more ended, and its last words: `exit code 1: predictor: …`."""
@@ -152,9 +153,10 @@ class Processes:
 
     def signal_end(self, name: str, number: int = signal.SIGTERM) -> None:
         """Ask the child to end (SIGTERM), or make it (SIGKILL), and return at once."""
-        if self.alive(name):
+        process = self._live.get(name)
+        if process is not None and self.alive(name):
             with suppress(psutil.NoSuchProcess):
-                self._live[name].send_signal(number)
+                process.send_signal(number)
 
     def stop(self, name: str, grace: float = 10.0) -> None:
         """End the child and all below it: SIGTERM, and SIGKILL after `grace` seconds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,5 +31,18 @@ def test_a_regression_is_trained_from_files_and_served(tmp_path: Path) -> None:
         assert [set(prediction) for prediction in answer["predictions"]] == [{"value"}] * 100
         truth = pd.read_parquet(loop.code / "data" / "rows.parquet")["litres"].head(100).to_numpy()
         assert np.sqrt(np.mean((np.array(values) - truth) ** 2)) < 0.5 * truth.std(), "it has learned something"
+
+        told = httpx.get(loop.addresses.url("metrics") + "/metrics", trust_env=False).text
+        assert 'serinus_rollout_weight{loop="water",version="1"} 100.0' in told
+        assert 'serinus_events_total{event="Promoted",loop="water"} 1.0' in told
+        assert 'serinus_events_total{event="RolledBack",loop="water"} 0.0' in told
+        query = {"query": 'serinus_predictions_total{loop="water",version="1",outcome="ok"}'}
+        prometheus = loop.addresses.url("prometheus") + "/api/v1/query"
+
+        def counted() -> bool:
+            found = httpx.get(prometheus, params=query, trust_env=False).json()["data"]["result"]
+            return [row["value"][1] for row in found] == ["1"]
+
+        loop.until(counted, "Prometheus counts the one answer", 20)
         refused = loop.predict([{**asked[0], "people": "many"}])
         assert (refused.status_code, refused.json()["field"]) == (400, "people")

@@ -183,3 +183,20 @@ def test_a_canary_that_gets_no_traffic_is_never_good(loop: Loop) -> None:
     event = loop.happens("RolledBack", at)
     assert "did not convince within 4s: the canary needs more traffic: 0 of at least 20 answers" in event.message
     assert loop.status.champion == champion
+
+
+def test_a_ledger_that_cannot_be_read_stops_decisions_and_not_the_service(loop: Loop) -> None:
+    file = loop.state / "ledger" / loop.name / "status.json"
+    sound, champion = file.read_bytes(), loop.status.champion
+    before = loop.log.read_text().count("Trouble")
+    file.write_bytes(b"not a status")
+    try:
+        loop.until(lambda: loop.log.read_text().count("Trouble") > before, "it is said", 20)
+        with calls(loop, loop.rows(), rate=20) as got:
+            loop.until(lambda: len(got.answers) >= 40, "requests meanwhile", 20)
+    finally:
+        file.write_bytes(sound)
+    assert got.failed() == []
+    assert loop.log.read_text().count("Trouble") == before + 1, "once, not at every look"
+    loop.gets_traffic(loop.register())
+    assert loop.status.champion == champion
