@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -171,7 +172,8 @@ def test_a_fetched_model_that_was_changed_is_fetched_anew_before_it_serves(loop:
     old = loop.pids()[f"predictor-{champion}"]
     loop.kill(f"predictor-{champion}")
     loop.until(lambda: loop.pids().get(f"predictor-{champion}", old) != old, "it is started again", 30)
-    loop.until(lambda: loop.predict(loop.rows()).json()["model_version"] == str(champion), "it serves again", 60)
+    loop.until(lambda: loop.predict(loop.rows()).status_code == httpx.codes.OK, "it serves again", 60)
+    assert loop.predict(loop.rows()).json()["model_version"] == str(champion)
     assert artifact.verify(directory) == digest
     assert loop.predict(loop.rows()).json()["predictions"] == answers
 
