@@ -30,7 +30,7 @@ run: setup ## Watch the whole loop close on real flights (about seven minutes)
 
 .PHONY: test
 test: setup ## Run every test
-	$(RUN) pytest -n 3 --dist loadgroup $(PYTEST)
+	$(RUN) pytest -n 3 --dist loadfile $(PYTEST)
 
 .PHONY: check
 check: setup lint types fresh test ## Everything that CI runs
