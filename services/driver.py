@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from serinus.decide import counts, loop
@@ -47,8 +47,9 @@ def look(
     now: datetime,
     since: datetime,
     troubles: Mapping[str, str] | None = None,
+    scrape: timedelta = loop.SCRAPE,
 ) -> Looked:
-    """One look; `since` is when this driver began to look.
+    """One look; `since` is when this driver began to look, `scrape` how often Prometheus reads the counters.
 
     The spec is read after the ledger: whoever edits it and then asks for a run gets a run by the edited spec.
     troubles: what else is wrong, by subject, as far as the driver's owner knows (`Looked.failed` of the look before
@@ -58,7 +59,7 @@ def look(
     """
     entry = ports.ledger.read(loop_name)
     spec = read()
-    seen = observe(spec, ports, entry, now)
+    seen = observe(spec, ports, entry, now, scrape)
     world = replace(seen, since=since, unseen={**(troubles or {}), **seen.unseen})
     plan, failed = carry_out(spec.name, loop.next(spec, entry.status, world, now), ports, now)
     if plan.status != entry.status or plan.events:
@@ -66,10 +67,10 @@ def look(
     return Looked(world, plan, failed)
 
 
-def observe(spec: ModelLoop, ports: Ports, entry: Entry, now: datetime) -> World:
+def observe(spec: ModelLoop, ports: Ports, entry: Entry, now: datetime, scrape: timedelta = loop.SCRAPE) -> World:
     """What can be seen now; what cannot is None and named with its reason."""
     unseen: dict[str, str] = {}
-    asked = loop.question(entry.status, now)
+    asked = loop.question(entry.status, now, scrape)
     return World(
         versions=_try(unseen, "registry", lambda: ports.registry.versions(spec.name)),
         runs=_try(unseen, "runner", lambda: _runs(spec.name, ports.runner, entry.status)),
@@ -77,6 +78,7 @@ def observe(spec: ModelLoop, ports: Ports, entry: Entry, now: datetime) -> World
         block=_try(unseen, "metrics", lambda: _block(spec, ports.metrics, asked)) if asked is not None else None,
         requests=entry.requests,
         unseen=unseen,
+        scrape=scrape,
     )
 
 

@@ -6,6 +6,7 @@ the time; it gives the rollout as it is now and what to do. Evidence is never th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,14 +16,15 @@ from serinus import durations
 from serinus.decide import guardrails
 from serinus.decide.guardrails import absorb
 from serinus.facts import Block, Evidence, Rollout, VariantState, Verdict, Watch
-from serinus.spec import RolloutSpec
+from serinus.spec import BLUE_GREEN, RolloutSpec
 
 __all__ = ["Action", "Look", "absorb", "baseline", "look", "watch", "weight"]
 
 Action = Literal["hold", "advance", "promote", "rollback"]
 
 DUE = timedelta(seconds=5)
-"""No block within this time of the last one is no news: counts are asked for every few seconds, when scrapes are in."""
+"""No block within this time of the last one is no news: counts are asked for every few seconds, when scrapes are in.
+Where scrapes are rarer it is three of them."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,20 @@ def weight(spec: RolloutSpec, rollout: Rollout) -> int:
     return 0 if rollout.step < 0 else spec.steps[_step(spec, rollout)]
 
 
-def look(spec: RolloutSpec, rollout: Rollout, block: Block | None, state: VariantState | None, now: datetime) -> Look:
+def look(
+    spec: RolloutSpec,
+    rollout: Rollout,
+    block: Block | None,
+    state: VariantState | None,
+    now: datetime,
+    scrape: timedelta = timedelta(seconds=1),
+) -> Look:
     """One look at a rollout.
 
     block: the counts from rollout.looked_until on; None when they could not be had, or were not due.
     state: the canary's server; None when the router answers and does not know it. A router that does not answer tells
     nothing about the canary: do not look then.
+    scrape: how often the counters are read.
     """
     if rollout.step < 0:
         return _getting_ready(spec, rollout, state, now)
@@ -57,7 +67,11 @@ def look(spec: RolloutSpec, rollout: Rollout, block: Block | None, state: Varian
     failed = [v.reason for v in verdicts if v.outcome == "fail"]
     if failed:
         return _done(after, "rollback", verdicts, "; ".join(failed))
-    return _go_on(spec, after, verdicts, now) if fresh else _without_counts(spec, after, verdicts, now)
+    return (
+        _go_on(spec, after, verdicts, now)
+        if fresh
+        else _without_counts(spec, after, verdicts, now, max(DUE, 3 * scrape))
+    )
 
 
 def baseline(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
@@ -85,6 +99,8 @@ def watch(spec: RolloutSpec, watching: Watch, block: Block | None) -> tuple[Watc
 
 
 def _go_on(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], now: datetime) -> Look:
+    if spec.steps == BLUE_GREEN:
+        return _switch(spec, rollout, verdicts, now)
     lacking = _lacking(spec, rollout, verdicts)
     if lacking:
         return _wait(spec, rollout, verdicts, lacking, now)
@@ -95,8 +111,19 @@ def _go_on(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], n
     return _done(further, "advance", verdicts, why)
 
 
-def _without_counts(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], now: datetime) -> Look:
-    if now - rollout.looked_until < DUE:
+def _switch(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], now: datetime) -> Look:
+    """Blue/green: everything moves once it is known how stable does, which the watch compares with; or time is over."""
+    seen = min((guardrails.known(g, rollout.evidence).stable_trials for g in guardrails.active(spec)), default=math.inf)
+    if seen < spec.min_requests and now - rollout.step_started < spec.step_timeout:
+        reason = f"learns how stable does: {seen:,.0f} of {spec.min_requests:,} answers; then everything moves at once"
+        return _done(rollout, "hold", verdicts, reason)
+    return _done(rollout, "promote", verdicts, "it answered its smoke test rightly; blue/green judges afterwards")
+
+
+def _without_counts(
+    spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], now: datetime, due: timedelta
+) -> Look:
+    if now - rollout.looked_until < due:
         return _done(rollout, "hold", rollout.verdicts or verdicts, "no new counts are due yet")
     since = f"could not look: no counts since {rollout.looked_until:%H:%M:%S}"
     errors = tuple(replace(v, outcome="error", reason=f"{v.gate}: {since}") for v in verdicts)

@@ -14,18 +14,23 @@ from serinus.decide.draft import Draft
 from serinus.facts import CountsQuestion, Plan, Routing, Status, Variant, World
 from serinus.spec import ModelLoop
 
-BLOCK = timedelta(seconds=2)
-"""The shortest interval worth a look: two scrapes a second apart, so that both arms have been seen in it."""
 LAG = timedelta(seconds=1)
 """A scrape is filed under the time it began. One still under way would fall between two blocks, and more often that of
 a busy server than that of an idle one; after a scrape's timeout none is under way."""
+SCRAPE = timedelta(seconds=1)
+"""How often a local Prometheus reads the counters."""
 
 
-def question(status: Status, now: datetime) -> CountsQuestion | None:
-    """The counts that the next look needs, or None while nothing is being judged."""
+def block(scrape: timedelta) -> timedelta:
+    """The shortest interval worth a look: one scrape and a second, in which each arm was read once at least."""
+    return scrape + timedelta(seconds=1)
+
+
+def question(status: Status, now: datetime, scrape: timedelta = SCRAPE) -> CountsQuestion | None:
+    """The counts that the next look needs, or None while nothing is being judged. `scrape`: as in World."""
     judged = status.rollout if status.rollout is not None and status.rollout.step >= 0 else status.watch
     end = now - LAG
-    if judged is None or end - judged.looked_until < BLOCK:
+    if judged is None or end - judged.looked_until < block(scrape):
         return None
     stable = status.rollout.stable if status.rollout is not None else status.previous
     return CountsQuestion(stable, judged.version, judged.looked_until, end)

@@ -48,7 +48,7 @@ def advance(draft: Draft) -> None:
     if rollout.stable is None:
         _first(draft, rollout, state)
         return
-    look = canary.look(draft.spec.spec.rollout, rollout, draft.world.block, state, draft.now)
+    look = canary.look(draft.spec.spec.rollout, rollout, draft.world.block, state, draft.now, draft.world.scrape)
     draft.set(rollout=look.rollout)
     if look.action == "rollback":
         roll_back(draft, look.rollout, look.reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from serinus.facts.memory import Event, Request, RolloutRecord, Status
 from serinus.facts.models import Alias, Version
@@ -23,6 +23,7 @@ class World:
     requests: tuple[Request, ...] = ()
     unseen: Mapping[str, str] = field(default_factory=dict)  # what could not be seen -> why
     since: datetime | None = None  # when this driver began to look; before that nobody may have looked
+    scrape: timedelta = timedelta(seconds=1)  # how often Prometheus reads the counters
 
 
 @dataclass(frozen=True)

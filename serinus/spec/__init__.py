@@ -11,9 +11,10 @@ from serinus.spec.drift import DriftSpec, Retrain
 from serinus.spec.loop import NAME, LoopSpec, Metadata, ModelLoop
 from serinus.spec.model import Estimator, Serving, Training, Validation
 from serinus.spec.parts import METRICS_OF, REFERENCE, Column, Fraction, Metric, Reference, Task
-from serinus.spec.rollout import Errors, Guardrails, Latency, Rejections, RolloutSpec
+from serinus.spec.rollout import BLUE_GREEN, Errors, Guardrails, Latency, Rejections, RolloutSpec
 
 __all__ = [
+    "BLUE_GREEN",
     "METRICS_OF",
     "NAME",
     "REFERENCE",

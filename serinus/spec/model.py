@@ -33,6 +33,14 @@ class Training(Part):
     """A run that takes longer is ended and counts as failed."""
     image: str | None = None
     """Cluster only: an image derived from ours that holds your own code."""
+    resources: dict[Literal["requests", "limits"], dict[str, str]] = Field(default_factory=dict)
+    """Cluster only: Kubernetes resource requests and limits (cpu, memory) of a step's pod."""
+    node_selector: dict[str, str] = Field(default_factory=dict)
+    """Cluster only: labels of the nodes that may run the steps."""
+    secrets: tuple[str, ...] = ()
+    """Cluster only: names of Secrets whose keys become environment variables of the steps, for `${NAME}` in a source."""
+    service_account: str | None = None
+    """Cluster only: the service account that a run's pods have. Unset: Kubeflow Pipelines' own."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Training:

@@ -45,11 +45,16 @@ class Guardrails(Part):
     """Slow answers."""
 
 
+BLUE_GREEN = (0, 100)
+"""Steps of a rollout that judges nothing beforehand: from nothing to everything once the smoke test has passed."""
+
+
 class RolloutSpec(Part):
     """How a new version takes over, and what throws it back."""
 
-    steps: tuple[Annotated[int, Field(ge=1, le=99)], ...] = (5, 25, 50)
-    """The canary's share of traffic, in percent, rising; after the last one it gets everything."""
+    steps: tuple[Annotated[int, Field(ge=0, le=100)], ...] = (5, 25, 50)
+    """The canary's share of traffic, in percent, rising; after the last one it gets everything. [0, 100] is blue/green:
+    everything at once when its smoke test has passed, and `watch` brings the old champion back."""
     min_requests: Annotated[int, Field(ge=1)] = 200
     """A step's smallest exposure of the canary, in answers."""
     step_timeout: PositiveDuration = timedelta(minutes=10)
@@ -67,6 +72,8 @@ class RolloutSpec(Part):
 
     @model_validator(mode="after")
     def _rising(self) -> RolloutSpec:
-        if not self.steps or any(b <= a for a, b in zip(self.steps, self.steps[1:], strict=False)):
-            raise ValueError(f"steps: expected rising percents such as [5, 25, 50], got {list(self.steps)}")
+        rising = all(a < b for a, b in zip((0, *self.steps), self.steps, strict=False))
+        if self.steps != BLUE_GREEN and not (self.steps and rising and self.steps[-1] < 100):
+            wanted = "expected rising percents from 1 to 99 such as [5, 25, 50], or [0, 100] for blue/green"
+            raise ValueError(f"steps: {wanted}, got {list(self.steps)}")
         return self

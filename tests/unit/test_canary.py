@@ -443,3 +443,37 @@ def test_a_watch_without_guardrails_has_nothing_to_say() -> None:
     none = RolloutSpec(guardrails=Guardrails(errors=None, rejections=None, latency=None))
     _, verdict = canary.watch(none, watching(), block(NOBODY, GOOD))
     assert (verdict.outcome, verdict.reason) == ("undecided", "no guardrail is on")
+
+
+# --- blue/green ----------------------------------------------------------------------------------------------------
+
+SWITCH = RolloutSpec(steps=(0, 100))
+
+
+def test_blue_green_gives_nothing_until_it_is_known_how_stable_does_and_then_everything() -> None:
+    begun = rollout(step=0)
+    assert canary.weight(SWITCH, begun) == 0
+    few = canary.look(SWITCH, begun, block(replace(GOOD, answers=199), NOBODY), WELL, NOW + 10 * SECOND)
+    assert (few.action, few.reason) == (
+        "hold",
+        "learns how stable does: 199 of 200 answers; then everything moves at once",
+    )
+    enough = canary.look(SWITCH, begun, block(GOOD, NOBODY), WELL, NOW + 10 * SECOND)
+    assert enough.action == "promote"
+    assert canary.baseline(enough.rollout.evidence)["errors"].stable_trials == 1000
+
+
+def test_blue_green_of_a_quiet_loop_waits_no_longer_than_a_step_may_take() -> None:
+    quiet = canary.look(SWITCH, rollout(step=0), block(NOBODY, NOBODY, seconds=600), WELL, NOW + 600 * SECOND)
+    assert quiet.action == "promote"
+
+
+def test_blue_green_is_not_promoted_by_a_judge_that_cannot_look() -> None:
+    assert canary.look(SWITCH, rollout(step=0), None, WELL, NOW + 600 * SECOND).action == "rollback"
+
+
+def test_where_scrapes_are_rare_a_missing_block_is_no_news_for_longer() -> None:
+    waiting, later = rollout(step=0), NOW + 80 * SECOND
+    rare = canary.look(SPEC, waiting, None, WELL, later, 30 * SECOND)
+    assert {v.outcome for v in rare.verdicts} == {"undecided"}
+    assert {v.outcome for v in canary.look(SPEC, waiting, None, WELL, later).verdicts} == {"error"}

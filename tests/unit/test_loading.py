@@ -163,12 +163,12 @@ def test_an_unknown_key_is_told_the_nearest_right_one(path: str, hint: str) -> N
 
 def test_every_mistake_is_told_at_once() -> None:
     text = FLIGHTS.read_text().replace("kind: ModelLoop", "").replace("minRows: 1000", "minRows: few")
-    text = text.replace("steps: [20, 50]", "steps: [0, 100]")
+    text = text.replace("steps: [20, 50]", "steps: [-1, 101]")
     assert _problems(text) == [
         "kind: expected ModelLoop, got nothing",
         "spec.data.checks.minRows: expected a whole number, got 'few'",
-        "spec.rollout.steps.0: expected a number of at least 1, got 0",
-        "spec.rollout.steps.1: expected a number of at most 99, got 100",
+        "spec.rollout.steps.0: expected a number of at least 0, got -1",
+        "spec.rollout.steps.1: expected a number of at most 100, got 101",
     ]
 
 

@@ -21,6 +21,7 @@ fractions = st.floats(0, 1)
 open_fractions = st.floats(0, 1, exclude_min=True, exclude_max=True)
 counts = st.integers(1, 10_000)
 spans = st.integers(1, 10**9).map(lambda ms: timedelta(milliseconds=ms))
+RISING = "rising percents from 1 to 99 such as [5, 25, 50], or [0, 100] for blue/green"
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 anything = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | numbers | names,
@@ -199,8 +200,8 @@ def _problems(**parts: Any) -> list[str]:
         ({"serving": {"minReplicas": 3}},
          "spec.serving.maxReplicas: expected at least minReplicas, which is 3, got 1"),
         ({"rollout": {"steps": [25, 5]}},
-         "spec.rollout.steps: expected rising percents such as [5, 25, 50], got [25, 5]"),
-        ({"rollout": {"steps": []}}, "spec.rollout.steps: expected rising percents such as [5, 25, 50], got []"),
+         f"spec.rollout.steps: expected {RISING}, got [25, 5]"),
+        ({"rollout": {"steps": []}}, f"spec.rollout.steps: expected {RISING}, got []"),
         ({"drift": {"retrain": {"violations": 6}}},
          "spec.drift.retrain.violations: expected at most `of`, which is 5, got 6"),
         ({"validation": {"metric": "rmse"}},

@@ -1,0 +1,165 @@
+"""The Kubernetes API as plain dicts: get, list, create, apply, patch, delete, with errors in words of our own.
+
+The official client does the talking (kubeconfig, in-cluster tokens and their rotation, exec plug-ins, TLS).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any  # Kubernetes objects are JSON
+
+from serinus.errors import Conflict, Fatal, Unavailable
+from serinus.render.names import GROUP, MANAGER, VERSION
+
+Object = dict[str, Any]
+TIMEOUT = 10.0  # seconds for one request
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of object, and where the API has it."""
+
+    api: str  # apiVersion: "v1" or "group/version"
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    def path(self, namespace: str | None, name: str = "", subresource: str = "") -> str:
+        """The URL's path; namespace None is every namespace."""
+        parts = ["api" if "/" not in self.api else "apis", self.api]
+        if self.namespaced and namespace is not None:
+            parts += ["namespaces", namespace]
+        return "/" + "/".join([*parts, self.plural, *filter(None, (name, subresource))])
+
+
+MODEL_LOOPS = Kind(f"{GROUP}/{VERSION}", "modelloops", "ModelLoop")
+LOOP_REQUESTS = Kind(f"{GROUP}/{VERSION}", "looprequests", "LoopRequest")
+MODEL_APPROVALS = Kind(f"{GROUP}/{VERSION}", "modelapprovals", "ModelApproval")
+INFERENCE_SERVICES = Kind("serving.kserve.io/v1beta1", "inferenceservices", "InferenceService")
+SERVING_RUNTIMES = Kind("serving.kserve.io/v1alpha1", "servingruntimes", "ServingRuntime")
+CLUSTER_SERVING_RUNTIMES = Kind(
+    "serving.kserve.io/v1alpha1", "clusterservingruntimes", "ClusterServingRuntime", namespaced=False
+)
+HTTP_ROUTES = Kind("gateway.networking.k8s.io/v1", "httproutes", "HTTPRoute")
+CRON_JOBS = Kind("batch/v1", "cronjobs", "CronJob")
+JOBS = Kind("batch/v1", "jobs", "Job")
+DEPLOYMENTS = Kind("apps/v1", "deployments", "Deployment")
+PODS = Kind("v1", "pods", "Pod")
+SERVICES = Kind("v1", "services", "Service")
+SECRETS = Kind("v1", "secrets", "Secret")
+CONFIG_MAPS = Kind("v1", "configmaps", "ConfigMap")
+SERVICE_ACCOUNTS = Kind("v1", "serviceaccounts", "ServiceAccount")
+ROLES = Kind("rbac.authorization.k8s.io/v1", "roles", "Role")
+ROLE_BINDINGS = Kind("rbac.authorization.k8s.io/v1", "rolebindings", "RoleBinding")
+LEASES = Kind("coordination.k8s.io/v1", "leases", "Lease")
+EVENTS = Kind("v1", "events", "Event")
+HPAS = Kind("autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+SELF_SUBJECT_REVIEWS = Kind("authentication.k8s.io/v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False)
+
+
+class Kube:
+    """One API server. `timeout` (seconds) bounds every request.
+
+    Raises, from every verb: Unavailable (away, slow, 429, 5xx), Conflict (409: exists already, or was changed by
+    somebody else), Fatal (403 and whatever else the server refuses, in its words). A 404 is None or nothing to delete,
+    and Fatal where something was to be changed.
+    """
+
+    def __init__(self, client: Any, timeout: float = TIMEOUT) -> None:
+        self._client, self._timeout = client, timeout
+
+    @classmethod
+    def connect(cls, context: str | None = None, timeout: float = TIMEOUT) -> Kube:
+        """By the pod's service account inside a cluster, else by KUBECONFIG. Raises Fatal when there is neither."""
+        from kubernetes import client, config
+
+        configuration = client.Configuration()
+        configuration.retries = False  # who asks, asks again; urllib3's own would triple every outage
+        try:
+            if context is None:
+                config.load_config(client_configuration=configuration)
+            else:
+                config.load_kube_config(context=context, client_configuration=configuration)
+        except config.ConfigException as error:
+            raise Fatal(f"no Kubernetes to talk to: {error}; set KUBECONFIG, or run inside a cluster") from error
+        return cls(client.ApiClient(configuration), timeout)
+
+    def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
+        """The object, or None when there is none."""
+        return self._ask("GET", kind.path(namespace, name), missing=True)
+
+    def list(self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None = None) -> tuple[Object, ...]:
+        """Every object with these labels, in one namespace or (None) in all."""
+        query = {"labelSelector": ",".join(f"{k}={v}" for k, v in labels.items())} if labels else {}
+        answer = self._ask("GET", kind.path(namespace), query)
+        about = {"apiVersion": kind.api, "kind": kind.kind}
+        return tuple({**about, **item} for item in (answer or {}).get("items") or ())
+
+    def create(self, kind: Kind, namespace: str | None, body: Object) -> Object:
+        """Make it. Raises Conflict when one of its name is there."""
+        return self._ask("POST", kind.path(namespace), body=body) or {}
+
+    def apply(self, kind: Kind, namespace: str | None, body: Object, manager: str = MANAGER) -> Object:
+        """Server-side apply: the fields of `body` are ours, whoever had them before; others stay. Makes it if need be."""
+        path = kind.path(namespace, body["metadata"]["name"])
+        query = {"fieldManager": manager, "force": "true", "fieldValidation": "Strict"}
+        return self._ask("PATCH", path, query, body, "application/apply-patch+yaml") or {}
+
+    def patch(self, kind: Kind, namespace: str | None, name: str, body: Object, subresource: str = "") -> Object:
+        """JSON merge patch (null removes a key). With metadata.resourceVersion in it: only that state, else Conflict."""
+        path = kind.path(namespace, name, subresource)
+        return self._ask("PATCH", path, body=body, content="application/merge-patch+json") or {}
+
+    def delete(self, kind: Kind, namespace: str | None, name: str, propagation: str = "Background") -> None:
+        """Remove it and what it owns. Nothing there: nothing to do."""
+        self._ask("DELETE", kind.path(namespace, name), {"propagationPolicy": propagation}, missing=True)
+
+    def _ask(
+        self,
+        verb: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Object | None = None,
+        content: str = "application/json",
+        *,
+        missing: bool = False,
+    ) -> Object | None:
+        import urllib3
+        from kubernetes.client.exceptions import ApiException
+
+        try:
+            response = self._client.call_api(
+                path,
+                verb,
+                query_params=list((query or {}).items()),
+                header_params={"Accept": "application/json", "Content-Type": content},
+                body=body,
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _return_http_data_only=True,
+                _request_timeout=(self._timeout, self._timeout),
+            )
+            answer: Object = json.loads(response.data)
+            return answer
+        except ApiException as error:
+            if error.status == 404 and missing:
+                return None
+            raise _said(f"{verb} {path}", error) from error
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise Unavailable(f"the Kubernetes API cannot be asked: {verb} {path}: {error}") from error
+
+
+def _said(what: str, error: Any) -> Exception:
+    """The server's own words, in the family that fits."""
+    try:
+        message = json.loads(error.body)["message"]
+    except (TypeError, ValueError, KeyError):
+        message = error.reason
+    text = f"Kubernetes refused {what}: {error.status}: {message}"
+    if error.status == 409:
+        return Conflict(text)
+    if error.status in (0, 408, 429) or error.status >= 500:
+        return Unavailable(text)
+    return Fatal(text)

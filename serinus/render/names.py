@@ -1,0 +1,44 @@
+"""What Serinus' objects on Kubernetes are called and labelled, in one place: who makes them and who looks for them.
+
+A loop's name has at most 40 characters (spec), so that every name here fits where Kubernetes wants 52 or 63.
+"""
+
+from __future__ import annotations
+
+GROUP, VERSION = "serinus.dev", "v1alpha1"
+FINALIZER = f"{GROUP}/operator"
+LOOP, VERSION_LABEL = f"{GROUP}/loop", f"{GROUP}/version"
+MANAGER = "serinus"
+RUNTIME = "serinus"
+"""The (Cluster)ServingRuntime, and the model format it serves."""
+
+
+def labels(loop: str, version: int | None = None) -> dict[str, str]:
+    """Of everything that belongs to a loop, or to one of its versions; selectors use serinus.dev/loop."""
+    base = {"app.kubernetes.io/managed-by": MANAGER, "app.kubernetes.io/part-of": "serinus", LOOP: loop}
+    return base if version is None else {**base, VERSION_LABEL: str(version)}
+
+
+def variant(loop: str, version: int) -> str:
+    """A version's InferenceService (Standard mode)."""
+    return f"{loop}-v{version}"
+
+
+def service(loop: str, version: int) -> str:
+    """The Service that KServe makes for a version's InferenceService; port 80."""
+    return f"{variant(loop, version)}-predictor"
+
+
+def host(loop: str, namespace: str, domain: str) -> str:
+    """Where callers ask a loop: the hostname of its route."""
+    return f"{loop}.{namespace}.{domain}"
+
+
+def drift_job(loop: str) -> str:
+    """The drift CronJob, and its ServiceAccount, Role and RoleBinding."""
+    return f"{loop}-drift"
+
+
+def storage_uri(loop: str, version: int) -> str:
+    """What the storage initializer is asked for."""
+    return f"mlflow://{loop}/{version}"
