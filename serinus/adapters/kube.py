@@ -102,13 +102,13 @@ class Kube:
         return self._ask("POST", kind.path(namespace), body=body) or {}
 
     def apply(self, kind: Kind, namespace: str | None, body: Object, manager: str = MANAGER) -> Object:
-        """Server-side apply: the fields of `body` are ours, whoever had them before; others stay. Makes it if need be."""
+        """Server-side apply: the fields of `body` are ours, whoever had them before; others stay. Makes it if it lacks."""
         path = kind.path(namespace, body["metadata"]["name"])
         query = {"fieldManager": manager, "force": "true", "fieldValidation": "Strict"}
         return self._ask("PATCH", path, query, body, "application/apply-patch+yaml") or {}
 
     def patch(self, kind: Kind, namespace: str | None, name: str, body: Object, subresource: str = "") -> Object:
-        """JSON merge patch (null removes a key). With metadata.resourceVersion in it: only that state, else Conflict."""
+        """JSON merge patch (null removes a key). With metadata.resourceVersion: that state only, else Conflict."""
         path = kind.path(namespace, name, subresource)
         return self._ask("PATCH", path, body=body, content="application/merge-patch+json") or {}
 

@@ -38,7 +38,7 @@ class Training(Part):
     node_selector: dict[str, str] = Field(default_factory=dict)
     """Cluster only: labels of the nodes that may run the steps."""
     secrets: tuple[str, ...] = ()
-    """Cluster only: names of Secrets whose keys become environment variables of the steps, for `${NAME}` in a source."""
+    """Cluster only: Secrets whose keys become environment variables of the steps, for `${NAME}` in a source."""
     service_account: str | None = None
     """Cluster only: the service account that a run's pods have. Unset: Kubeflow Pipelines' own."""
 
