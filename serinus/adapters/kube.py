@@ -102,7 +102,7 @@ class Kube:
         return self._ask("POST", kind.path(namespace), body=body) or {}
 
     def apply(self, kind: Kind, namespace: str | None, body: Object, manager: str = MANAGER) -> Object:
-        """Server-side apply: the fields of `body` are ours, whoever had them before; others stay. Makes it if it lacks."""
+        """Server-side apply: the fields of `body` are ours, whoever had them before; others stay."""
         path = kind.path(namespace, body["metadata"]["name"])
         query = {"fieldManager": manager, "force": "true", "fieldValidation": "Strict"}
         return self._ask("PATCH", path, query, body, "application/apply-patch+yaml") or {}
