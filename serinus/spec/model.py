@@ -32,7 +32,7 @@ class Training(Part):
     deadline: PositiveDuration = timedelta(hours=1)
     """A run that takes longer is ended and counts as failed."""
     image: str | None = None
-    """Cluster only: an image derived from ours that holds your own code."""
+    """Cluster only: an image derived from our pipeline's that holds your own code."""
     resources: dict[Literal["requests", "limits"], dict[str, str]] = Field(default_factory=dict)
     """Cluster only: Kubernetes resource requests and limits (cpu, memory) of a step's pod."""
     node_selector: dict[str, str] = Field(default_factory=dict)
@@ -85,6 +85,8 @@ class Serving(Part):
     """Cluster only: the most pods of a version."""
     resources: dict[Literal["requests", "limits"], dict[str, str]] = Field(default_factory=dict)
     """Cluster only: Kubernetes resource requests and limits of a pod."""
+    image: str | None = None
+    """Cluster only: an image derived from our predictor's that holds the types which `training.trust` names."""
     unseen_categories: Literal["reject", "accept"] = "reject"
     """What a category that training never saw gets: a 400 that names the field, or an answer."""
     timeout: PositiveDuration = timedelta(seconds=10)
