@@ -55,7 +55,7 @@ def test_the_schema_takes_whatever_the_loader_takes(loop: ModelLoop) -> None:
         ("spec/data/checks/min_rows", 1, ".spec.data.checks.min_rows: unknown"),
         ("spec/data/checks/minRows", "1000", ".spec.data.checks.minRows: no integer"),
         ("spec/data/checks/minRows", 0, ".spec.data.checks.minRows: bounds"),
-        ("spec/rollout/steps", [0], ".spec.rollout.steps.0: bounds"),
+        ("spec/rollout/steps", [-1], ".spec.rollout.steps.0: bounds"),
         ("spec/drift/every", "1 h", ".spec.drift: none of anyOf"),
         ("spec/serving/timeout", "", ".spec.serving.timeout: pattern"),
         ("metadata/name", "Big", ".metadata.name: pattern"),
