@@ -6,7 +6,7 @@ The official client does the talking (kubeconfig, in-cluster tokens and their ro
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any  # Kubernetes objects are JSON
 
@@ -15,6 +15,7 @@ from serinus.render.names import GROUP, MANAGER, VERSION
 
 Object = dict[str, Any]
 TIMEOUT = 10.0  # seconds for one request
+Answered = Callable[[str, int], None]
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,15 @@ class Kube:
     and Fatal where something was to be changed.
     """
 
-    def __init__(self, client: Any, timeout: float = TIMEOUT) -> None:
-        self._client, self._timeout = client, timeout
+    def __init__(self, client: Any, timeout: float = TIMEOUT, answered: Answered | None = None) -> None:
+        self._client, self._timeout, self._answered = client, timeout, answered
 
     @classmethod
-    def connect(cls, context: str | None = None, timeout: float = TIMEOUT) -> Kube:
-        """By the pod's service account inside a cluster, else by KUBECONFIG. Raises Fatal when there is neither."""
+    def connect(cls, context: str | None = None, timeout: float = TIMEOUT, answered: Answered | None = None) -> Kube:
+        """By the pod's service account inside a cluster, else by KUBECONFIG. Raises Fatal when there is neither.
+
+        answered: told of every request's verb and status code (0: no answer), for metrics; from any thread.
+        """
         from kubernetes import client, config
 
         configuration = client.Configuration()
@@ -84,15 +88,19 @@ class Kube:
                 config.load_kube_config(context=context, client_configuration=configuration)
         except config.ConfigException as error:
             raise Fatal(f"no Kubernetes to talk to: {error}; set KUBECONFIG, or run inside a cluster") from error
-        return cls(client.ApiClient(configuration), timeout)
+        return cls(client.ApiClient(configuration), timeout, answered)
 
     def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
         """The object, or None when there is none."""
         return self._ask("GET", kind.path(namespace, name), missing=True)
 
-    def list(self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None = None) -> tuple[Object, ...]:
-        """Every object with these labels, in one namespace or (None) in all."""
+    def list(
+        self, kind: Kind, namespace: str | None, labels: Mapping[str, str] | None = None, name: str = ""
+    ) -> tuple[Object, ...]:
+        """Every object with these labels, and this name where one is given, in one namespace or (None) in all."""
         query = {"labelSelector": ",".join(f"{k}={v}" for k, v in labels.items())} if labels else {}
+        if name:
+            query["fieldSelector"] = f"metadata.name={name}"
         answer = self._ask("GET", kind.path(namespace), query)
         about = {"apiVersion": kind.api, "kind": kind.kind}
         return tuple({**about, **item} for item in (answer or {}).get("items") or ())
@@ -141,14 +149,21 @@ class Kube:
                 _return_http_data_only=True,
                 _request_timeout=(self._timeout, self._timeout),
             )
+            self._tell(verb, response.status)
             answer: Object = json.loads(response.data)
             return answer
         except ApiException as error:
+            self._tell(verb, error.status or 0)
             if error.status == 404 and missing:
                 return None
             raise _said(f"{verb} {path}", error) from error
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            self._tell(verb, 0)
             raise Unavailable(f"the Kubernetes API cannot be asked: {verb} {path}: {error}") from error
+
+    def _tell(self, verb: str, code: int) -> None:
+        if self._answered is not None:
+            self._answered(verb, code)
 
 
 def _said(what: str, error: Any) -> Exception:
