@@ -1,13 +1,19 @@
-"""What a driver tells Prometheus about its loops: weights, verdicts, drift and events, under DESIGN's names."""
+"""What a driver tells Prometheus about its loops: weights, verdicts, evidence, drift, runs and events, under DESIGN's
+names. The label `loop` alone tells loops apart: a loop's name is unique where its models are registered.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from serinus.decide.events import KINDS
-from serinus.facts import Plan, RoutingState
+from serinus.facts import Plan, RoutingState, Status, Verdict
+from serinus.spec import ModelLoop
 
-_Children = dict[tuple[str, ...], float]  # label values -> value
+_Children = dict[tuple[str, ...], float]  # label values after the loop's -> value
 OUTCOMES = ("pass", "fail", "undecided", "error")
 
 
@@ -17,43 +23,89 @@ class LoopMetrics:
     def __init__(self, loop: str) -> None:
         self.registry = CollectorRegistry()
         self._loop = loop
-        self._weight = Gauge(
-            "serinus_rollout_weight", "Share of traffic, in percent.", ["loop", "version"], registry=self.registry
+        self._weight = self._gauge("rollout_weight", "Share of traffic, in percent.", "version")
+        self._verdict = self._gauge("verdict", "1 for the latest verdict of a gate.", "gate", "verdict")
+        self._drift = self._gauge("drift_score", "Population stability index of the latest window.", "feature")
+        self._champion = self._gauge("champion_version", "The version that serves everyone; 0: none does.")
+        self._failed = self._gauge("last_run_failed", "1 when the last run that ended failed, 0 when it did not.")
+        self._unseen = self._gauge("unseen", "1 for what the driver cannot see, or what else is wrong.", "subject")
+        self._due = self._gauge("rollout_step_due_timestamp_seconds", "When the canary's step times out.", "version")
+        self._evidence = self._gauge(
+            "evidence_ratio", "Log evidence over the log that decides; 1 decides.", "gate", "of"
         )
-        self._verdict = Gauge(
-            "serinus_verdict", "1 for the latest verdict of a gate.", ["loop", "gate", "verdict"],
-            registry=self.registry,
-        )  # fmt: skip
-        self._drift = Gauge(
-            "serinus_drift_score", "Population stability index of the latest window.", ["loop", "feature"],
-            registry=self.registry,
-        )  # fmt: skip
+        self._every = self._gauge("drift_every_seconds", "How often the drift job is to look.")
+        self._looked = self._gauge(
+            "drift_looked_timestamp_seconds", "End of the drift job's latest window; before one, when waiting began."
+        )
         self._events = Counter("serinus_events", "Events of the loop.", ["loop", "event"], registry=self.registry)
         self._shown: dict[Gauge, set[tuple[str, ...]]] = {}
+        self._last_window: datetime | None = None
         for kind in KINDS:
             self._events.labels(loop, kind)
 
-    def show(self, plan: Plan, routing: RoutingState | None) -> None:
-        """Bring every series up to what this look found; `routing` is None when nobody could see it."""
-        loop, status = self._loop, plan.status
+    def show(
+        self, plan: Plan, routing: RoutingState | None, spec: ModelLoop | None = None, since: datetime | None = None
+    ) -> None:
+        """Bring every series up to what this look found.
+
+        routing: None when nobody could see it. spec: as this look read it; without it nobody knows
+        what is due when. since: when this driver began to look, from which a silent drift job's time is counted.
+        """
+        status, ended = plan.status, plan.status.last_run
         for event in plan.events:
-            self._events.labels(loop, event.kind).inc()
-        weights: _Children = {
-            (loop, str(v.version)): v.weight for v in (routing.variants if routing is not None else ())
+            self._events.labels(self._loop, event.kind).inc()
+        verdicts = (
+            *(status.rollout.verdicts if status.rollout is not None else ()),
+            *(finding.verdict for finding in status.drift[-1:]),
+        )
+        shown: dict[Gauge, _Children] = {
+            self._weight: {(str(v.version),): v.weight for v in (routing.variants if routing is not None else ())},
+            self._verdict: {(v.gate, outcome): float(outcome == v.outcome) for v in verdicts for outcome in OUTCOMES},
+            self._drift: {(f.name,): f.psi for f in (status.drift[-1].features if status.drift else ())},
+            self._champion: {(): status.champion or 0},
+            self._failed: {(): float(ended.phase == "failed")} if ended is not None else {},
+            self._unseen: {(subject,): 1.0 for subject in status.notices},
+            self._due: _due(status, spec),
+            self._evidence: _evidence(verdicts),
+            **self._drift_clock(status, spec, since),
         }
-        verdicts: _Children = {
-            (loop, verdict.gate, outcome): float(outcome == verdict.outcome)
-            for verdict in (status.rollout.verdicts if status.rollout is not None else ())
-            for outcome in OUTCOMES
-        }
-        drift: _Children = {(loop, f.name): f.psi for f in (status.drift[-1].features if status.drift else ())}
-        for gauge, values in ((self._weight, weights), (self._verdict, verdicts), (self._drift, drift)):
+        for gauge, values in shown.items():
             self._put(gauge, values)
+
+    def _drift_clock(self, status: Status, spec: ModelLoop | None, since: datetime | None) -> dict[Gauge, _Children]:
+        """When the drift job looked, and how often it should. A promotion takes the findings away, not the fact."""
+        if status.drift:
+            self._last_window = status.drift[-1].window.end
+        if spec is None or spec.spec.drift is None or status.champion is None:
+            return {self._every: {}, self._looked: {}}
+        waited = self._last_window if self._last_window is not None else since
+        every = spec.spec.drift.every.total_seconds()
+        return {self._every: {(): every}, self._looked: {(): waited.timestamp()} if waited is not None else {}}
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"serinus_{name}", text, ["loop", *labels], registry=self.registry)
 
     def _put(self, gauge: Gauge, values: _Children) -> None:
         """`gauge` has these children and no others. What stays is never taken away: a scrape may come in between."""
         for labels, value in values.items():
-            gauge.labels(*labels).set(value)
+            gauge.labels(self._loop, *labels).set(value)
         for labels in self._shown.get(gauge, set()) - values.keys():
-            gauge.remove(*labels)
+            gauge.remove(self._loop, *labels)
         self._shown[gauge] = set(values)
+
+
+def _due(status: Status, spec: ModelLoop | None) -> _Children:
+    if status.rollout is None or spec is None:
+        return {}
+    due = status.rollout.step_started + spec.spec.rollout.step_timeout
+    return {(str(status.rollout.version),): due.timestamp()}
+
+
+def _evidence(verdicts: Sequence[Verdict]) -> _Children:
+    """By guardrail, how far the evidence is on its way: of harm to a rollback, of being safe to a promotion."""
+    return {
+        (verdict.gate, side): verdict.figures[f"log_{side}"] / verdict.figures[f"log_{side}_needed"]
+        for verdict in verdicts
+        for side in ("harm", "safe")
+        if verdict.figures.get(f"log_{side}_needed")
+    }

@@ -136,7 +136,7 @@ class Supervisor:
         self._said.pop("look", None)
         for event in looked.plan.events:
             self._tell(event.kind, event.message)
-        self._metrics.show(looked.plan, looked.world.routing)
+        self._metrics.show(looked.plan, looked.world.routing, self._spec, self._since)
 
     def _drift(self) -> None:
         try:

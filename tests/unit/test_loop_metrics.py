@@ -8,9 +8,9 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from serinus.decide.events import KINDS
-from serinus.facts import DriftFinding, Event, FeatureDrift, Plan, Status, Verdict, Window
+from serinus.facts import DriftFinding, Event, FeatureDrift, Plan, RunRecord, Status, Verdict, Window
 from services.metrics import LoopMetrics
-from tests.unit.loop_cases import NOW, SECOND, SERVING, canary, routing
+from tests.unit.loop_cases import NOW, SECOND, SERVING, SPEC, arm, block, canary, next_, routing, spec, world
 
 IDLE = Plan(SERVING)
 
@@ -23,6 +23,12 @@ def _series(metrics: LoopMetrics, name: str) -> dict[tuple[tuple[str, str], ...]
         for sample in family.samples
         if sample.name == name
     }
+
+
+def _one(metrics: LoopMetrics, name: str) -> float:
+    """The value of the only sample called `name`."""
+    (value,) = _series(metrics, name).values()
+    return value
 
 
 def _judged(*verdicts: Verdict) -> Plan:
@@ -101,8 +107,82 @@ def test_drift_scores_are_the_latest_windows_and_a_look_that_saw_nothing_leaves_
     assert _series(metrics, "serinus_drift_score") == {}
 
 
-def test_a_loop_without_any_memory_shows_its_events_only() -> None:
+def test_a_loop_without_any_memory_shows_its_events_and_that_nobody_serves() -> None:
     metrics = LoopMetrics("flights")
-    metrics.show(Plan(Status("flights")), None)
+    metrics.show(Plan(Status("flights")), None, SPEC, NOW)
     names = {family.name for family in metrics.registry.collect() if family.samples}
-    assert names == {"serinus_events"}
+    assert names == {"serinus_events", "serinus_champion_version"}
+    assert _one(metrics, "serinus_champion_version") == 0
+    metrics.show(IDLE, None, SPEC, NOW)
+    assert _one(metrics, "serinus_champion_version") == 1
+
+
+def test_a_failed_run_stays_failed_until_another_one_ended() -> None:
+    metrics = LoopMetrics("flights")
+    said = []
+    for phase in ("failed", "succeeded"):
+        ended = RunRecord("flights-manual-1", "manual", NOW, NOW, phase)
+        metrics.show(Plan(replace(SERVING, last_run=ended)), None)
+        said.append(_one(metrics, "serinus_last_run_failed"))
+    assert said == [1.0, 0.0]
+
+
+def test_what_cannot_be_seen_is_named_as_long_as_it_cannot() -> None:
+    metrics = LoopMetrics("flights")
+    metrics.show(Plan(replace(SERVING, notices={"registry": "away", "metrics": "slow"})), None)
+    metrics.show(Plan(replace(SERVING, notices={"metrics": "slow"})), None)
+    assert _series(metrics, "serinus_unseen") == {(("loop", "flights"), ("subject", "metrics")): 1.0}
+
+
+def test_a_step_is_due_at_its_timeout_and_only_while_there_is_a_rollout() -> None:
+    metrics = LoopMetrics("flights")
+    due = "serinus_rollout_step_due_timestamp_seconds"
+    metrics.show(Plan(replace(SERVING, rollout=canary(step_started=NOW + SECOND))), None, SPEC, NOW)
+    expected = (NOW + SECOND + SPEC.spec.rollout.step_timeout).timestamp()
+    assert _series(metrics, due) == {(("loop", "flights"), ("version", "2")): expected}
+    metrics.show(IDLE, None, SPEC, NOW)
+    assert _series(metrics, due) == {}
+
+
+def test_evidence_is_a_share_of_what_decides() -> None:
+    metrics = LoopMetrics("flights")
+    figures = {"log_harm": 1.0, "log_harm_needed": 4.0, "log_safe": -3.0, "log_safe_needed": 3.0}
+    metrics.show(_judged(Verdict("errors", "undecided", "", figures), Verdict("server", "fail", "")), None)
+    assert _series(metrics, "serinus_evidence_ratio") == {
+        (("gate", "errors"), ("loop", "flights"), ("of", "harm")): 0.25,
+        (("gate", "errors"), ("loop", "flights"), ("of", "safe")): -1.0,
+    }
+
+
+def test_the_judges_own_figures_are_shown_as_evidence() -> None:
+    metrics = LoopMetrics("flights")
+    seen = world(routing=routing((1, 80), (2, 20)), block=block(arm(400), arm(90)))
+    metrics.show(next_(replace(SERVING, rollout=canary()), seen, NOW + 3 * SECOND), None)
+    shown = {(dict(k)["gate"], dict(k)["of"]) for k in _series(metrics, "serinus_evidence_ratio")}
+    assert shown == {(g, side) for g in ("errors", "rejections", "latency") for side in ("harm", "safe")}
+
+
+def test_the_latest_windows_verdict_is_shown_beside_the_guardrails() -> None:
+    metrics = LoopMetrics("flights")
+    metrics.show(_drifted(temp=0.3), None)
+    shown = {(dict(k)["gate"], dict(k)["verdict"]) for k, v in _series(metrics, "serinus_verdict").items() if v}
+    assert shown == {("drift", "pass")}
+
+
+def test_the_drift_jobs_silence_counts_from_its_last_window_whatever_was_promoted_since() -> None:
+    metrics = LoopMetrics("flights")
+    looked = "serinus_drift_looked_timestamp_seconds"
+    metrics.show(IDLE, None, SPEC, NOW - 9 * SECOND)
+    assert _one(metrics, looked) == (NOW - 9 * SECOND).timestamp()
+    metrics.show(_drifted(temp=0.3), None, SPEC, NOW - 9 * SECOND)
+    metrics.show(IDLE, None, SPEC, NOW - 9 * SECOND)
+    assert _one(metrics, looked) == NOW.timestamp()
+    assert _one(metrics, "serinus_drift_every_seconds") == 3600
+
+
+def test_a_loop_without_a_drift_job_or_a_champion_does_not_wait_for_one() -> None:
+    metrics = LoopMetrics("flights")
+    metrics.show(_drifted(temp=0.3), None, spec("drift: null"), NOW)
+    assert _series(metrics, "serinus_drift_looked_timestamp_seconds") == {}
+    metrics.show(Plan(Status("flights")), None, SPEC, NOW)
+    assert _series(metrics, "serinus_drift_every_seconds") == {}
