@@ -40,6 +40,15 @@ def whole(into: Path, digest: str, download: Callable[[Path], Path]) -> Path:
     return into
 
 
+def clear(into: Path) -> None:
+    """Remove what fetches to `into` that were cut short left beside it, for a caller who alone fetches there.
+
+    `whole` itself goes by process ids, which say nothing across the restart of a container: both were 1.
+    """
+    for part in into.parent.glob(f".{into.name}.*.part"):
+        shutil.rmtree(part, ignore_errors=True)
+
+
 def _is(directory: Path, digest: str) -> bool:
     try:
         found = artifact.verify(directory)
