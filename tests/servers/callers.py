@@ -45,18 +45,37 @@ class Calls:
         return Counter(answer.version for answer in self.since(since) if answer.status == 200)
 
 
+@dataclass(frozen=True)
+class Door:
+    """Where a loop is asked; `name` is the Host header where a gateway tells loops apart by it."""
+
+    loop: str
+    host: str
+    port: int
+    name: str = ""
+
+
+def calls(
+    loop: Loop, rows: list[dict[str, Any]], rate: float = 60.0, callers: int = 4
+) -> contextlib.AbstractContextManager[Calls]:
+    """`calls_at` the local loop's own Envoy."""
+    return calls_at(Door(loop.name, "127.0.0.1", loop.addresses.envoy), rows, rate, callers)
+
+
 @contextlib.contextmanager
-def calls(loop: Loop, rows: list[dict[str, Any]], rate: float = 60.0, callers: int = 4) -> Iterator[Calls]:
+def calls_at(door: Door, rows: list[dict[str, Any]], rate: float = 60.0, callers: int = 4) -> Iterator[Calls]:
     """`rate` requests a second, one row each, from `callers` keep-alive connections, until the block ends."""
     got, over = Calls(), threading.Event()
     bodies = [json.dumps({"instances": [row]}).encode() for row in rows]
-    path = f"/v1/models/{loop.name}:predict"
+    path, headers = f"/v1/models/{door.loop}:predict", {"content-type": "application/json"}
+    if door.name:
+        headers["host"] = door.name
 
     def call(number: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", loop.addresses.envoy, timeout=30)
+        connection = http.client.HTTPConnection(door.host, door.port, timeout=30)
         due, turn = time.monotonic() + number / rate, number
         while not over.wait(max(0.0, due - time.monotonic())):
-            got.answers.append(_ask(connection, path, bodies[turn % len(bodies)]))
+            got.answers.append(_ask(connection, path, headers, bodies[turn % len(bodies)]))
             turn += callers
             due = max(due + callers / rate, time.monotonic() - 1.0)  # after a stall, catch up with a second at most
         connection.close()
@@ -72,10 +91,10 @@ def calls(loop: Loop, rows: list[dict[str, Any]], rate: float = 60.0, callers: i
             thread.join()
 
 
-def _ask(connection: http.client.HTTPConnection, path: str, body: bytes) -> Answer:
+def _ask(connection: http.client.HTTPConnection, path: str, headers: dict[str, str], body: bytes) -> Answer:
     sent = time.monotonic()
     try:
-        connection.request("POST", path, body, {"content-type": "application/json"})
+        connection.request("POST", path, body, headers)
         response = connection.getresponse()
         content = response.read()
     except (OSError, http.client.HTTPException) as error:

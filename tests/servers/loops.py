@@ -14,9 +14,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +34,7 @@ from services.local import addresses, processes
 from services.local.addresses import Addresses
 from tests import data_sets
 from tests.servers.mlflow import mlflow
+from tests.servers.watched import Watched
 
 FAST: dict[str, Any] = {
     "training": {"estimator": "logistic-regression"},
@@ -50,7 +50,7 @@ FAST: dict[str, Any] = {
 """Parts of a spec under which a rollout takes seconds; whether answers are fast is not these tests' question."""
 
 
-class Loop:
+class Loop(Watched):
     """A folder as a user would have it: a ModelLoop, data, a state folder; and its supervisor, while it is up."""
 
     def __init__(self, folder: Path, spec: ModelLoop, frame: pd.DataFrame | None = None) -> None:
@@ -146,26 +146,9 @@ class Loop:
         """What happened, oldest first; of these kinds."""
         return [event for event in self.ledger.events(self.name, 10_000) if not kinds or event.kind in kinds]
 
-    def story(self) -> str:
-        """What happened, for whoever reads why a test failed."""
-        lines = [f"{e.at:%H:%M:%S} {e.kind} {e.message}" for e in self.events()]
-        return "\n".join([*lines, "--- up.log", *self.log.read_text().splitlines()[-40:]])
-
-    def until(self, holds: Callable[[], bool], what: str, seconds: float = 90) -> None:
-        """Wait until `holds`; fail the test, with the loop's story, when it does not in time."""
-        deadline = time.monotonic() + seconds
-        while not holds():
-            assert time.monotonic() < deadline, f"not within {seconds} s: {what}\n{self.story()}"
-            time.sleep(0.05)
-
-    def happens(self, kind: str, since: datetime, seconds: float = 90) -> Event:
-        """The first event of this kind at or after `since`."""
-
-        def found() -> list[Event]:
-            return [event for event in self.events(kind) if event.at >= since]
-
-        self.until(lambda: bool(found()), f"event {kind}", seconds)
-        return found()[0]
+    def details(self) -> list[str]:
+        """The end of the supervisor's log."""
+        return ["--- up.log", *self.log.read_text().splitlines()[-40:]]
 
     def ask(
         self, kind: Literal["run", "approve", "reject", "rollback"], version: int | None = None, reason: str = ""
@@ -175,23 +158,6 @@ class Loop:
         self.ledger.ask(self.name, request)
         self.until(lambda: request.id in self.status.handled, f"the {kind} is taken up", 30)
         return request
-
-    def serves(self, version: int, seconds: float = 90) -> None:
-        """Wait until `version` serves everyone and nothing is on its way."""
-        self.until(
-            lambda: self.status.champion == version and self.status.rollout is None,
-            f"version {version} serves everyone",
-            seconds,
-        )
-
-    def gets_traffic(self, version: int, seconds: float = 60) -> None:
-        """Wait until `version` is a canary with traffic."""
-
-        def has() -> bool:
-            rollout = self.status.rollout
-            return rollout is not None and rollout.version == version and rollout.step >= 0
-
-        self.until(has, f"version {version} gets traffic", seconds)
 
     def predict(self, rows: list[dict[str, Any]], path: str = "") -> httpx.Response:
         """The endpoint's answer."""

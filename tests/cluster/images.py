@@ -1,0 +1,43 @@
+"""`python -m tests.cluster.images FOLDER`: the contexts of the two images that a user of ours would have derived.
+
+`pipeline` holds rows and training code of one's own, and the stand-in for Kubeflow Pipelines, which runs the steps in
+its own container; `predictor` holds the same code, whose types a model file may name.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from tests import data_sets
+
+ROOT = Path(__file__).resolve().parents[2]
+PIPELINE, PREDICTOR = "serinus-test/pipeline:1", "serinus-test/predictor:1"
+ROWS = "/opt/user/data"
+
+_DOCKERFILE = """\
+ARG BASE={base}
+FROM ${{BASE}}
+COPY . /opt/user
+ENV PYTHONPATH=/opt/user
+"""
+
+
+def write(folder: Path) -> None:
+    """The contexts `folder`/pipeline and `folder`/predictor."""
+    for name in ("pipeline", "predictor"):
+        context = folder / name
+        context.mkdir(parents=True)
+        (context / "Dockerfile").write_text(_DOCKERFILE.format(base=f"serinus/{name}:0.1.0"))
+        shutil.copyfile(ROOT / "examples" / "flights" / "faulty.py", context / "faulty.py")
+    _, frame = data_sets.binary(1200)
+    (folder / "pipeline" / "data").mkdir()
+    frame.to_parquet(folder / "pipeline" / "data" / "rows.parquet")
+    standins = folder / "pipeline" / "tests" / "standins"
+    shutil.copytree(ROOT / "tests" / "standins", standins, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "pipeline" / "tests" / "__init__.py").write_text("")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
