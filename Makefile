@@ -13,6 +13,7 @@ help: ## List what one can do
 .PHONY: setup
 setup: .venv/.installed ## Install everything into .venv and .cache (asks nothing)
 	@tools/prometheus
+	@tools/helm
 
 .venv/.installed: pyproject.toml uv.lock | uv
 	$(UV) sync --locked --all-extras --compile-bytecode --quiet
