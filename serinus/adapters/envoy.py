@@ -22,6 +22,7 @@ from serinus.errors import Fatal, Unavailable
 from serinus.facts import Routing, RoutingState, VariantState
 from serinus.render import envoy as render
 from serinus.render.envoy import Endpoint
+from serinus.render.shares import preference, shares
 
 # How long one `apply` waits in all for Envoy to take a file up; it takes some 5 ms unless the machine is drowning.
 _BUDGET = 0.8
@@ -135,10 +136,10 @@ class EnvoyRouter:
         own = {v: [Endpoint("127.0.0.1", s.port)] for v, s in self._servers.state().items() if s.ready and s.port}
         if desired and not own.keys() & known:
             return  # nobody is ready: what Envoy has may yet be right, nothing else can be
-        fallbacks = render.preference(routing, own) or sorted(own.keys() & known)
+        fallbacks = preference(routing, own) or sorted(own.keys() & known)
         move = _Move(loop, own, fallbacks, deadline)
         self._publish(move, known, sight)
-        weights = render.shares(routing, own)
+        weights = shares(routing, own)
         if weights or not desired:
             routes = render.routes(loop, weights, self._timeout)
             wrote = _write(self._folder / render.ROUTES, routes)

@@ -13,8 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from serinus.facts import Routing
-
 type_url = "type.googleapis.com/envoy.{}".format
 Rendered = dict[str, object]
 
@@ -40,32 +38,6 @@ class Endpoint:
 def cluster(loop: str, version: int) -> str:
     """The name of a version's cluster."""
     return f"{loop}-v{version}"
-
-
-def shares(routing: Routing, ready: Iterable[int]) -> dict[int, int]:
-    """Whole percents that sum to 100, over the variants of `routing` that are ready; empty when none is.
-
-    The share of a variant that is not ready goes to the others in proportion to theirs. When all that has a share is
-    away, the oldest of the ready ones, proven the longest, takes everything.
-    """
-    there = set(ready)
-    weights = {v.version: v.weight for v in routing.variants if v.version in there}
-    positive = {version: weight for version, weight in weights.items() if weight > 0}
-    if not positive:
-        return {min(weights): 100} if weights else {}
-    whole = sum(positive.values())
-    floors = {version: 100 * weight // whole for version, weight in positive.items()}
-    # Largest remainders first; among equals the older version.
-    order = sorted(positive, key=lambda version: (-(100 * positive[version] % whole), version))
-    for version in order[: 100 - sum(floors.values())]:
-        floors[version] += 1
-    return {version: floors[version] for version in sorted(floors) if floors[version] > 0}
-
-
-def preference(routing: Routing, ready: Iterable[int]) -> list[int]:
-    """The ready variants of `routing`, the one to fall back on first: by share, then the older one."""
-    there = set(ready)
-    return [v.version for v in sorted(routing.variants, key=lambda v: (-v.weight, v.version)) if v.version in there]
 
 
 def bootstrap(folder: str, port: int, admin_port: int) -> Rendered:

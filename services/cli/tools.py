@@ -10,6 +10,7 @@ import typer
 from serinus import loading
 from serinus.facts import Routing, Variant
 from serinus.render import envoy
+from serinus.render.shares import shares
 from serinus.spec import ModelLoop
 from services.cli import context
 from services.local.addresses import DEFAULTS
@@ -36,7 +37,7 @@ def render(file: Path) -> None:
     """Print Envoy's bootstrap, clusters and routes for versions 1 and 2, the latter a canary at its first step."""
     loop = loading.read(file)
     share = loop.spec.rollout.steps[0]
-    weights = envoy.shares(Routing((Variant(1, 100 - share), Variant(2, share))), ready=(1, 2))
+    weights = shares(Routing((Variant(1, 100 - share), Variant(2, share))), ready=(1, 2))
     shown = {
         "bootstrap": envoy.bootstrap(".serinus/envoy", DEFAULTS["envoy"], DEFAULTS["admin"]),
         "clusters": envoy.clusters(".serinus/envoy", loop.name, (1, 2)),

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from serinus.facts import Routing, Variant
 from serinus.render import envoy as render
 from serinus.render.envoy import Endpoint
@@ -267,29 +264,3 @@ def test_the_same_content_has_the_same_version_and_another_content_another() -> 
     )
     assert one == same
     assert one["version_info"] != other["version_info"]
-
-
-def test_shares_of_versions_that_are_not_ready_go_to_the_others_in_proportion() -> None:
-    assert render.shares(routing((1, 60), (2, 20), (3, 20)), [1, 2, 3]) == {1: 60, 2: 20, 3: 20}
-    assert render.shares(routing((1, 60), (2, 20), (3, 20)), [1, 3]) == {1: 75, 3: 25}
-    assert render.shares(routing((1, 80), (2, 20)), [2]) == {2: 100}
-    assert render.shares(routing((1, 34), (2, 33), (3, 33)), [2, 3]) == {2: 50, 3: 50}
-    assert render.shares(routing((1, 70), (2, 10), (3, 10), (4, 10)), [2, 3, 4]) == {2: 34, 3: 33, 4: 33}
-
-
-def test_a_version_kept_ready_without_a_share_takes_everything_only_when_nobody_else_can() -> None:
-    assert render.shares(routing((3, 100), (1, 0)), [1, 3]) == {3: 100}
-    assert render.shares(routing((3, 100), (1, 0), (4, 0)), [4, 1]) == {1: 100}
-    assert render.shares(routing((3, 100), (1, 0)), [2]) == {}
-
-
-@given(st.dictionaries(st.integers(1, 9), st.integers(0, 100), max_size=5), st.sets(st.integers(1, 9)))
-def test_shares_sum_to_100_and_only_ready_variants_have_one(weights: dict[int, int], ready: set[int]) -> None:
-    shares = render.shares(routing(*weights.items()), ready)
-    assert sum(shares.values()) == (100 if ready & weights.keys() else 0)
-    assert shares.keys() <= ready & weights.keys()
-    assert all(share > 0 for share in shares.values())
-
-
-def test_the_fallback_is_the_one_with_the_largest_share_then_the_older() -> None:
-    assert render.preference(routing((4, 10), (3, 90), (1, 0), (5, 0), (6, 0)), [1, 3, 4, 5]) == [3, 4, 1, 5]

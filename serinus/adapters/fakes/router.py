@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from serinus.errors import Unavailable
 from serinus.facts import Routing, RoutingState, VariantState
-from serinus.render.envoy import shares
+from serinus.render.shares import shares
 
 
 @dataclass
