@@ -35,7 +35,8 @@ class LoopMetrics:
         )
         self._every = self._gauge("drift_every_seconds", "How often the drift job is to look.")
         self._looked = self._gauge(
-            "drift_looked_timestamp_seconds", "End of the drift job's latest window; before one, when waiting began."
+            "drift_looked_timestamp_seconds",
+            "End of the latest window that could be looked at; before one, when waiting began.",
         )
         self._events = Counter("serinus_events", "Events of the loop.", ["loop", "event"], registry=self.registry)
         self._shown: dict[Gauge, set[tuple[str, ...]]] = {}
@@ -74,8 +75,8 @@ class LoopMetrics:
 
     def _drift_clock(self, status: Status, spec: ModelLoop | None, since: datetime | None) -> dict[Gauge, _Children]:
         """When the drift job looked, and how often it should. A promotion takes the findings away, not the fact."""
-        if status.drift:
-            self._last_window = status.drift[-1].window.end
+        looked = [finding.window.end for finding in status.drift if finding.verdict.outcome != "error"]
+        self._last_window = max(looked, default=self._last_window)
         if spec is None or spec.spec.drift is None or status.champion is None:
             return {self._every: {}, self._looked: {}}
         waited = self._last_window if self._last_window is not None else since

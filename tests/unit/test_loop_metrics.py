@@ -180,6 +180,13 @@ def test_the_drift_jobs_silence_counts_from_its_last_window_whatever_was_promote
     assert _one(metrics, "serinus_drift_every_seconds") == 3600
 
 
+def test_a_window_that_could_not_be_looked_at_does_not_break_the_silence() -> None:
+    metrics = LoopMetrics("flights")
+    blind = DriftFinding(1, Window(NOW - SECOND, NOW), 0, Verdict("drift", "error", "Prometheus is away"))
+    metrics.show(Plan(replace(SERVING, drift=(blind,))), None, SPEC, NOW - 9 * SECOND)
+    assert _one(metrics, "serinus_drift_looked_timestamp_seconds") == (NOW - 9 * SECOND).timestamp()
+
+
 def test_a_loop_without_a_drift_job_or_a_champion_does_not_wait_for_one() -> None:
     metrics = LoopMetrics("flights")
     metrics.show(_drifted(temp=0.3), None, spec("drift: null"), NOW)
