@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,15 @@ from serinus.durations import PositiveDuration
 from serinus.spec.parts import Metric, Part, Reference
 
 Estimator = Literal["logistic-regression", "hist-gradient-boosting", "random-forest"]
+
+
+class SecretKey(Part):
+    """Where a value is kept: a key of a Secret, in the namespace that the run's pods are in."""
+
+    secret: Annotated[str, Field(min_length=1)]
+    """The Secret's name."""
+    key: str = ""
+    """The key in it. Empty: the variable's own name."""
 
 
 class Training(Part):
@@ -37,8 +47,8 @@ class Training(Part):
     """Cluster only: Kubernetes resource requests and limits (cpu, memory) of a step's pod."""
     node_selector: dict[str, str] = Field(default_factory=dict)
     """Cluster only: labels of the nodes that may run the steps."""
-    secrets: tuple[str, ...] = ()
-    """Cluster only: Secrets whose keys become environment variables of the steps, for `${NAME}` in a source."""
+    secrets: dict[str, SecretKey] = Field(default_factory=dict)
+    """Cluster only: variables of the steps from Secrets, as NAME: {secret, key}, for `${NAME}` in a source."""
     service_account: str | None = None
     """Cluster only: the service account that a run's pods have. Unset: Kubeflow Pipelines' own."""
 
@@ -48,6 +58,14 @@ class Training(Part):
             got = "none" if self.python is None else "both"
             raise ValueError(f"expected exactly one of estimator, python; got {got}")
         return self
+
+    @field_validator("secrets")
+    @classmethod
+    def _variables(cls, secrets: dict[str, SecretKey]) -> dict[str, SecretKey]:
+        for name in secrets:
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+                raise ValueError(f"expected names of environment variables such as DB_PASSWORD, got {name!r}")
+        return secrets
 
     @field_validator("schedule")
     @classmethod
