@@ -71,6 +71,11 @@ def parse(text: str, where: str = "the file") -> ModelLoop:
         raise SpecError(
             [f"{where}: expected a mapping with apiVersion, kind, metadata and spec, got {_shown(document)}"]
         )
+    return of(document)
+
+
+def of(document: dict[str, object]) -> ModelLoop:
+    """The ModelLoop in a parsed document. Raises SpecError with a sentence for each mistake."""
     problems = [f"{key}: expected {value}, got nothing" for key, value in _HEAD.items() if key not in document]
     try:
         # As JSON, since strictness means the same there as for the API of a cluster: no text for a number, no list
