@@ -5,6 +5,8 @@ A loop's name has at most 40 characters (spec), so that every name here fits whe
 
 from __future__ import annotations
 
+import hashlib
+
 GROUP, VERSION = "serinus.dev", "v1alpha1"
 FINALIZER = f"{GROUP}/operator"
 LOOP, VERSION_LABEL = f"{GROUP}/loop", f"{GROUP}/version"
@@ -37,6 +39,11 @@ def host(loop: str, namespace: str, domain: str) -> str:
 def drift_job(loop: str) -> str:
     """The drift CronJob, and its ServiceAccount, Role and RoleBinding."""
     return f"{loop}-drift"
+
+
+def request(loop: str, identity: str) -> str:
+    """The LoopRequest (or ModelApproval) that a request of this id becomes; an id may hold anything."""
+    return f"{loop}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
 
 def storage_uri(loop: str, version: int) -> str:
