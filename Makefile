@@ -30,8 +30,16 @@ run: setup ## Watch the whole loop close on real flights (about seven minutes)
 	.venv/bin/serinus demo
 
 .PHONY: test
-test: setup ## Run every test
+test: setup ## Run every test that needs no Kubernetes
 	$(RUN) pytest -n 3 --dist loadfile $(PYTEST)
+
+.PHONY: test-kube
+test-kube: setup ## Tests on a real API server: KUBEBUILDER_ASSETS is a folder with etcd, kube-apiserver and kubectl
+	$(RUN) pytest tests/kube -n 2 --dist loadfile $(PYTEST)
+
+.PHONY: test-cluster
+test-cluster: setup ## Tests on the cluster of KUBECONFIG; its images come from `make images test-images`
+	$(RUN) pytest tests/cluster -p no:xdist $(PYTEST)
 
 .PHONY: check
 check: setup lint types fresh test ## Everything that CI runs
