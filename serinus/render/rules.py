@@ -1,0 +1,130 @@
+"""What must hold between the fields of a ModelLoop, as CEL rules of its CRD: the API server refuses what breaks them.
+
+Every rule of pydantic that spans fields stands here, in `BEYOND` or in `OPERATORS`; a test goes through all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any  # schemas are JSON
+
+from serinus.render.schema import milliseconds
+from serinus.spec import BLUE_GREEN, METRICS_OF, NAME
+
+Rule = dict[str, Any]
+
+
+def _rule(rule: str, message: str, field: str = "", shown: str = "") -> Rule:
+    """A CEL rule. field: the key that is to blame. shown: a CEL expression of a message that tells what came."""
+    made = {"rule": rule, "message": message}
+    if shown:
+        made["messageExpression"] = shown
+    return {**made, "fieldPath": f".{field}"} if field else made
+
+
+def _one_of(*names: str) -> Rule:
+    given = ", ".join(f"has(self.{name})" for name in names)
+    return _rule(f"[{given}].filter(given, given).size() == 1", f"expected exactly one of {', '.join(names)}")
+
+
+def _names(values: tuple[str, ...]) -> str:
+    return "[" + ", ".join(f"'{value}'" for value in values) + "]"
+
+
+_METRICS = "{" + ", ".join(f"'{task}': {_names(metrics)}" for task, metrics in METRICS_OF.items()) + "}[self.task]"
+_WANTED = (
+    "{"
+    + ", ".join(f"'{task}': 'expected one of {', '.join(names)} for {task}'" for task, names in METRICS_OF.items())
+    + "}"
+)
+_LEAK = "expected features that are known when a model is asked; take the {} out of data.features"
+
+
+def _leak(role: str) -> Rule:
+    column = f"self.{role}"
+    return _rule(
+        f"!({column} in self.features.numeric) && !({column} in self.features.categorical)", _LEAK.format(role)
+    )
+
+
+SPEC: Mapping[str, tuple[Rule, ...]] = {
+    "": (
+        _rule(
+            f"self.validation.metric in {_METRICS}",
+            "expected a metric that fits the task",
+            "validation.metric",
+            f"{_WANTED}[self.task] + ', got ' + self.validation.metric",
+        ),
+    ),
+    "data": (
+        _rule("self.time != self.label", "expected another column than data.time", "label"),
+        _leak("label"),
+        _leak("time"),
+        _rule(
+            f"{milliseconds('self.holdout')} < {milliseconds('self.history')}",
+            "expected less than data.history; nothing would be left to train on",
+            "holdout",
+            "'expected less than data.history, got ' + self.holdout + ' of ' + self.history"
+            " + '; nothing would be left to train on'",
+        ),
+    ),
+    "data.source": (_one_of("files", "sql", "python"),),
+    "data.features": (
+        _rule("self.numeric.size() + self.categorical.size() > 0", "expected at least one feature, got none"),
+        _rule("!self.categorical.exists(name, name in self.numeric)", "expected each feature once, not in both lists"),
+    ),
+    "data.checks.ranges{}": (_rule("self[0] <= self[1]", "expected [lowest, highest]"),),
+    "training": (_one_of("estimator", "python"),),
+    "serving": (
+        _rule("self.minReplicas <= self.maxReplicas", "expected at least serving.minReplicas", "maxReplicas"),
+    ),
+    "rollout.steps": (
+        _rule(
+            f"self == {list(BLUE_GREEN)} || (self.size() > 0 && self.isSorted() && self[0] > 0"
+            " && self[self.size() - 1] < 100 && self.all(step, self.exists_one(other, other == step)))",
+            f"expected rising percents from 1 to 99 such as [5, 25, 50], or {list(BLUE_GREEN)} for blue/green",
+        ),
+    ),
+    "drift.retrain": (
+        _rule("self.violations <= self.of", "expected at most drift.retrain.of", "violations"),
+    ),
+}  # fmt: skip
+"""Path in the spec -> what must hold there."""
+
+ROOT = (
+    _rule(
+        f"self.metadata.name.matches('{NAME}')",
+        "expected metadata.name of lower case letters, digits and dashes, a letter first, no dash last,"
+        " at most 40 characters",
+    ),
+)
+
+BEYOND: Mapping[str, str] = {
+    "spec.data.features": "features of one list are distinct: x-kubernetes-list-type: set",
+    "spec.data.positive": "only two classes have a positive one: `anyOf` beside the properties, since CEL sees no"
+    " value whose type is open",
+}
+"""Rules that the schema holds in other words than CEL."""
+
+OPERATORS: Mapping[str, str] = {
+    "spec.training.schedule": "whether a cron expression is one is more than a regular expression can say",
+}
+"""Rules that only the operator checks; it reports them as condition Ready=False with reason InvalidSpec."""
+
+POSITIVE = (
+    {"properties": {"task": {"enum": ["binary-classification"]}}},
+    {"properties": {"data": {"not": {"required": ["positive"]}}}},
+)
+"""One of these must hold of a spec."""
+
+LIMITS: Mapping[str, dict[str, Any]] = {
+    "data.time": {"maxLength": 256},
+    "data.label": {"maxLength": 256},
+    "data.features.numeric": {"maxItems": 1000, "x-kubernetes-list-type": "set"},
+    "data.features.categorical": {"maxItems": 500, "x-kubernetes-list-type": "set"},
+    "data.features.numeric[]": {"maxLength": 256},
+    "data.features.categorical[]": {"maxLength": 256},
+    "data.checks.ranges": {"maxProperties": 1000},
+    "rollout.steps": {"maxItems": 99, "minItems": 1},
+}
+"""Sizes that bound what the rules may cost; far beyond what a loop needs."""
