@@ -133,11 +133,12 @@ class KubeLedger:
         if request.id in kept.status.handled:
             return request.id
         kind, body = object_of(loop, request, self.user(), kept.uid)
+        decision = kind is MODEL_APPROVALS
         try:
             made: Object | None = self._kube.create(kind, self.namespace, body)
         except Conflict:  # asked already
-            made = self._kube.get(kind, self.namespace, body["metadata"]["name"])
-        return str(made["metadata"]["uid"]) if kind is MODEL_APPROVALS and made is not None else request.id
+            made = self._kube.get(kind, self.namespace, body["metadata"]["name"]) if decision else None
+        return str(made["metadata"]["uid"]) if decision and made is not None else request.id
 
     def events(self, loop: str, limit: int = 100) -> tuple[Event, ...]:
         """The latest events, oldest first; the ledger keeps some hundred."""

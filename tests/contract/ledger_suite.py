@@ -70,7 +70,7 @@ class LedgerPromises:
         assert ledger.read("a").requests == ()
 
     def test_an_id_may_hold_anything(self, ledger: Ledger) -> None:
-        names = ["../../etc/passwd", "a/b", "ü " * 200, ""]
+        names = ["../../etc/passwd", "a/b", "ü " * 200, " "]
         for name in names:
             ledger.ask("a", request(name))
         assert {r.id for r in ledger.read("a").requests} == set(names)
