@@ -27,6 +27,10 @@ DUE = timedelta(seconds=5)
 Where scrapes are rarer it is three of them."""
 
 
+AWAY = timedelta(seconds=60)
+"""So long a canary's server may be away without a crash: as long as a pod takes to start on another node."""
+
+
 @dataclass(frozen=True)
 class Look:
     """What one look came to; `rollout` is what to remember, with the step already taken when it says advance."""
@@ -62,11 +66,15 @@ def look(
     before = replace(rollout, step=_step(spec, rollout))  # an edit may have taken steps away
     fresh = block is not None and block.start >= rollout.looked_until  # nothing counts twice
     after = _absorbed(spec, before, block) if block is not None and fresh else before
+    after = replace(after, away=None if state is not None and state.ready else (before.away or now))
     verdicts = tuple(guardrails.verdict(g, guardrails.known(g, after.evidence)) for g in guardrails.active(spec))
-    verdicts = (*_broken(after, state), *verdicts)
+    gone = _gone(after, state, now)
+    verdicts = (*_crashed(after, state), *gone, *verdicts)
     failed = [v.reason for v in verdicts if v.outcome == "fail"]
     if failed:
         return _done(after, "rollback", verdicts, "; ".join(failed))
+    if gone:
+        return _wait(spec, after, verdicts, gone[0].reason, now)
     return (
         _go_on(spec, after, verdicts, now)
         if fresh
@@ -153,19 +161,30 @@ def _getting_ready(spec: RolloutSpec, rollout: Rollout, state: VariantState | No
     return _done(rollout, "hold", (), "its server gets ready")
 
 
-def _broken(rollout: Rollout, state: VariantState | None) -> tuple[Verdict, ...]:
-    """A verdict when the canary's server died or stopped being ready while it had traffic; nothing when it is well."""
-    if state is None:
-        reason = "the canary's server is gone"
-    elif state.restarts > rollout.restarts:
-        reason = f"the canary's server crashed: {state.restarts - rollout.restarts} restarts since it got traffic"
-    elif not state.ready:
-        reason = "the canary's server is no longer ready"
-    else:
+def _crashed(rollout: Rollout, state: VariantState | None) -> tuple[Verdict, ...]:
+    """A verdict when the canary's server ended by itself while it had traffic."""
+    if state is None or state.restarts <= rollout.restarts:
         return ()
-    message = f" ({state.message})" if state is not None and state.message else ""
-    restarts = {"restarts": float(state.restarts - rollout.restarts)} if state is not None else {}
-    return (Verdict("server", "fail", reason + message, restarts),)
+    times = state.restarts - rollout.restarts
+    reason = f"the canary's server crashed: {times} restarts since it got traffic{_said(state)}"
+    return (Verdict("server", "fail", reason, {"restarts": float(times)}),)
+
+
+def _gone(rollout: Rollout, state: VariantState | None, now: datetime) -> tuple[Verdict, ...]:
+    """A verdict while the canary's server is not ready: its share is with stable, so that nobody is hurt meanwhile.
+
+    A node that is drained says nothing about a model; one that does not come back in a minute cannot be kept.
+    """
+    if rollout.away is None:
+        return ()
+    what = "gone" if state is None else "no longer ready"
+    longer = now - rollout.away >= AWAY
+    reason = f"the canary's server is {what} since {rollout.away:%H:%M:%S}{_said(state)}"
+    return (Verdict("server", "fail" if longer else "undecided", reason),)
+
+
+def _said(state: VariantState | None) -> str:
+    return f" ({state.message})" if state is not None and state.message else ""
 
 
 def _lacking(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...]) -> str:

@@ -85,6 +85,7 @@ class Rollout:
     evidence: Mapping[str, Evidence] = field(default_factory=dict)  # guardrail -> evidence
     verdicts: tuple[Verdict, ...] = ()  # of the last look
     restarts: int = 0  # of the canary's server when the rollout began
+    away: datetime | None = None  # since when its server is not ready, though it was
 
 
 @dataclass(frozen=True)

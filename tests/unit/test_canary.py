@@ -87,23 +87,53 @@ def test_a_canary_that_never_becomes_ready_is_rolled_back_with_what_its_server_s
 # --- a server that dies --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@pytest.mark.parametrize("message", ["", "OOMKilled"])
+@pytest.mark.parametrize("ready", [True, False])
+@pytest.mark.parametrize("news", [None, block()])
+def test_a_canary_that_crashed_is_rolled_back_at_once(news: Block | None, ready: bool, message: str) -> None:
+    state = replace(WELL, ready=ready, restarts=3, message=message)
+    seen = canary.look(SPEC, rollout(restarts=1), news, state, NOW + 10 * SECOND)
+    assert seen.action == "rollback"
+    assert seen.reason.startswith("the canary's server crashed: 2 restarts since it got traffic")
+    assert message in seen.reason
+    assert (seen.verdicts[0].gate, seen.verdicts[0].outcome) == ("server", "fail")
+
+
+AWAY_STATES = pytest.mark.parametrize(
     ("state", "why"),
     [
-        (None, "the canary's server is gone"),
-        (replace(WELL, restarts=3), "the canary's server crashed: 2 restarts since it got traffic"),
-        (replace(WELL, ready=False, restarts=1), "the canary's server is no longer ready"),
+        (None, "the canary's server is gone since 12:00:10"),
         (
-            replace(WELL, ready=False, restarts=1, message="OOMKilled"),
-            "the canary's server is no longer ready (OOMKilled)",
+            replace(WELL, ready=False, message="Pending"),
+            "the canary's server is no longer ready since 12:00:10 (Pending)",
         ),
     ],
 )
-@pytest.mark.parametrize("news", [None, block()])
-def test_a_canary_that_crashed_is_rolled_back_at_once(state: VariantState | None, why: str, news: Block | None) -> None:
-    seen = canary.look(SPEC, rollout(restarts=1), news, state, NOW + 10 * SECOND)
+
+
+@AWAY_STATES
+@pytest.mark.parametrize("seconds", [10, 69])
+def test_a_canary_whose_server_went_away_without_a_crash_holds_whatever_its_evidence(
+    state: VariantState | None, why: str, seconds: int
+) -> None:
+    convinced = replace(looks(SPEC, rollout(step=2), GOOD).rollout, away=NOW + 10 * SECOND)
+    news = block(GOOD, NOBODY, convinced.looked_until)
+    seen = canary.look(SPEC, convinced, news, state, NOW + seconds * SECOND)
+    assert (seen.action, seen.reason) == ("hold", why)
+    assert (seen.verdicts[0].gate, seen.verdicts[0].outcome) == ("server", "undecided")
+
+
+@AWAY_STATES
+def test_a_canary_whose_server_stays_away_for_a_minute_is_rolled_back(state: VariantState | None, why: str) -> None:
+    began = canary.look(SPEC, rollout(), None, state, NOW + 10 * SECOND).rollout
+    assert began.away == NOW + 10 * SECOND
+    seen = canary.look(SPEC, began, None, state, NOW + 70 * SECOND)
     assert (seen.action, seen.reason) == ("rollback", why)
-    assert (seen.verdicts[0].gate, seen.verdicts[0].outcome) == ("server", "fail")
+
+
+def test_a_canary_whose_server_comes_back_goes_on_as_if_nothing_had_been() -> None:
+    seen = canary.look(SPEC, rollout(away=NOW), block(), WELL, NOW + 10 * SECOND)
+    assert (seen.action, seen.rollout.away) == ("advance", None)
 
 
 # --- steps ---------------------------------------------------------------------------------------------------------
