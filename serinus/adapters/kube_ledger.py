@@ -32,6 +32,8 @@ from serinus.ports import Entry
 
 Inbox = Callable[[str], Iterable[Object]]
 """A loop's name to its LoopRequests and ModelApprovals, whole objects with `kind`; others among them do not matter."""
+Cached = Callable[[str], Object | None]
+"""A loop's name to its ModelLoop, None where it is not known."""
 _RACES = 10  # times that a write goes on when others (spec, labels, the operator's view) wrote the object meanwhile
 
 
@@ -57,7 +59,7 @@ class _Kept:
     def open(self, item: Object) -> bool:
         """Whether the object is still to be handled, as far as its age and kind tell."""
         made = created(item)
-        if made < self.born:  # asked of a loop of the same name that was deleted
+        if made < self.born or _going(item):  # asked of a loop of the same name that was deleted; or taken back
             return False
         return item["kind"] != MODEL_APPROVALS.kind or self.settled is None or made > self.settled
 
@@ -65,8 +67,9 @@ class _Kept:
 class KubeLedger:
     """The memories of the loops of one namespace.
 
-    inbox: what the caller's watch holds of both kinds, so that nothing is listed at each look; it may lag, but must
-    have been filled once. None lists them.
+    inbox, cached: what the caller's watches hold, so that a look at a loop where nothing happened asks the API server
+    nothing. They may lag, but must have been filled once; a ModelLoop older than what this ledger has seen or written
+    is not believed. None asks the API server.
 
     Who asks is whom the API server authenticates: what is kept as `Request.by` is the client's own user name, and the
     `by` that a caller passes is not kept, since anybody could write anything there.
@@ -75,15 +78,17 @@ class KubeLedger:
     status is not one of ours.
     """
 
-    def __init__(self, kube: Kube, namespace: str, inbox: Inbox | None = None) -> None:
+    def __init__(self, kube: Kube, namespace: str, inbox: Inbox | None = None, cached: Cached | None = None) -> None:
         self._kube, self.namespace = kube, namespace
-        self._inbox = inbox or self._listed
+        self._inbox, self._cached = inbox or self._listed, cached
+        self._seen: dict[str, int] = {}  # loop -> the revision that the API server told last
         self._user = ""
 
     def read(self, loop: str) -> Entry:
         """The status, its revision and the open requests; without a ModelLoop an empty status, revision 0."""
         inbox = tuple(self._inbox(loop))
-        kept = self._kept(loop)  # after the inbox: what a write removed from it meanwhile is in `handled` here
+        # After the inbox: what a write removed from it meanwhile is in `handled` here.
+        kept = self._remembered(loop) or self._kept(loop)
         if kept is None:
             return Entry(Status(loop), 0, ())
         handled = set(kept.status.handled)
@@ -113,6 +118,7 @@ class KubeLedger:
                 self._kube.patch(MODEL_LOOPS, self.namespace, loop, _patch(kept, status, events, settled), "status")
             except Conflict:  # the object changed in between; whether its memory did is seen at the next turn
                 continue
+            self._seen[loop] = revision + 1
             break
         else:
             raise Conflict(f"{self._place(loop)} changes too often to be written; try again")
@@ -156,20 +162,18 @@ class KubeLedger:
     # --- reading -------------------------------------------------------------------------------------------------
 
     def _kept(self, loop: str) -> _Kept | None:
+        """The ModelLoop as it is now."""
         found = self._kube.get(MODEL_LOOPS, self.namespace, loop)
-        if found is None:
+        kept = _read(found, self.namespace) if found is not None else None
+        self._seen[loop] = kept.revision if kept is not None else 0
+        return kept
+
+    def _remembered(self, loop: str) -> _Kept | None:
+        """The ModelLoop as the caller's watch holds it, unless that is known to be old."""
+        found = self._cached(loop) if self._cached is not None else None
+        if found is None or _revision(found) < self._seen.get(loop, 0):
             return None
-        status, about = found.get("status") or {}, found["metadata"]
-        memory = _memory(status.get("memory") or "", loop, self._place(loop))
-        return _Kept(
-            Status(**{f.name: getattr(memory, f.name) for f in fields(Status)}),
-            status.get("revision") or 0,
-            memory.settled,
-            created(found),
-            status.get("history") or (),
-            about["uid"],
-            about["resourceVersion"],
-        )
+        return _read(found, self.namespace)
 
     def _listed(self, _: str) -> Iterable[Object]:
         # By spec.loop, not by label: who writes a ModelApproval by hand may leave the label out.
@@ -197,7 +201,7 @@ class KubeLedger:
         """Delete the LoopRequests that are over; what cannot be deleted now is tried again at the next write."""
         for item in inbox:
             over = request_of(item).id in handled or created(item) < kept.born
-            if item["kind"] == LOOP_REQUESTS.kind and over:
+            if item["kind"] == LOOP_REQUESTS.kind and over and not _going(item):
                 try:
                     self._kube.delete(LOOP_REQUESTS, self.namespace, item["metadata"]["name"])
                 except SerinusError:
@@ -208,13 +212,32 @@ def _of(loop: str, item: Object) -> bool:
     return bool(item["spec"].get("loop") == loop)
 
 
-def _memory(text: str, loop: str, place: str) -> _Memory:
-    if not text:
-        return _Memory(loop)
-    try:
-        return wire.load(_Memory, text.encode())
-    except Fatal as error:
-        raise Fatal(f"{place}: status.memory: {error}") from error
+def _going(item: Object) -> bool:
+    """Whether it was deleted and only somebody's finalizer holds it."""
+    return "deletionTimestamp" in item["metadata"]
+
+
+def _revision(found: Object) -> int:
+    return (found.get("status") or {}).get("revision") or 0
+
+
+def _read(found: Object, namespace: str) -> _Kept:
+    status, about = found.get("status") or {}, found["metadata"]
+    memory = _Memory(about["name"])
+    if status.get("memory"):
+        try:
+            memory = wire.load(_Memory, status["memory"].encode())
+        except Fatal as error:
+            raise Fatal(f"ModelLoop {namespace}/{about['name']}: status.memory: {error}") from error
+    return _Kept(
+        Status(**{f.name: getattr(memory, f.name) for f in fields(Status)}),
+        _revision(found),
+        memory.settled,
+        created(found),
+        status.get("history") or (),
+        about["uid"],
+        about["resourceVersion"],
+    )
 
 
 def _patch(kept: _Kept, status: Status, events: Sequence[Event], settled: datetime | None) -> Object:

@@ -11,10 +11,17 @@ _WINDOWS = 20  # drift findings that are kept at least, for people to look at
 
 
 def fold(draft: Draft) -> None:
-    """Handle every open request that was not handled before, oldest first."""
+    """Handle every open request that was not handled before, oldest first.
+
+    At one look no more than can be remembered: the ledger drops those that are, the others would come back.
+    """
+    folded = 0
     for request in sorted(draft.world.requests, key=lambda r: (r.at, r.id)):
+        if folded == _REMEMBERED:
+            break
         if request.id not in draft.status.handled and _HANDLERS[request.kind](draft, request):
             draft.set(handled=(*draft.status.handled, request.id)[-_REMEMBERED:])
+            folded += 1
 
 
 def _run(draft: Draft, request: Request) -> bool:

@@ -44,6 +44,18 @@ def test_a_run_asked_for_by_a_person_is_named_by_the_time_of_asking() -> None:
     assert plan.run.cause == "manual"
 
 
+def test_a_flood_of_requests_is_handled_once_each_over_several_looks() -> None:
+    open_ = [Request(f"{n:03}", "approve", NOW + n * SECOND, "ann", version=n) for n in range(450)]
+    status, said, looks = SERVING, [], 0
+    while open_:
+        plan = next_(status, world(versions=(CHAMPION,), requests=tuple(open_)))
+        status, looks = plan.status, looks + 1
+        said += [event.message for event in plan.events]
+        open_ = [request for request in open_ if request.id not in status.handled]  # as a ledger drops them
+    assert looks == 3
+    assert said == [f"ann wanted to approve version {n}, but no version waits for a decision" for n in range(450)]
+
+
 def test_a_request_is_handled_once() -> None:
     seen = world(versions=(CHAMPION,), requests=(ask("run"),))
     plan = next_(SERVING, seen)
