@@ -32,7 +32,7 @@ def render(compiled: str, training: Training, image: str, pull_policy: str = "")
     Raises SpecError for resources that Kubeflow Pipelines cannot express, Fatal when `compiled` is no pipeline.
     """
     pipeline, platform = _documents(compiled)
-    resources = _resources({side: quantities for side, quantities in training.resources.items()})
+    resources = _resources(dict(training.resources.items()))
     extras = _extras(training, pull_policy)
     executors = pipeline["deploymentSpec"]["executors"]
     for executor in executors.values():
