@@ -69,6 +69,13 @@ runAsNonRoot: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
+{{- /* KServe makes the pod: what it would not say for the pod is said for the container. */ -}}
+{{- define "serinus.kserveSecurity" -}}
+{{ include "serinus.containerSecurity" . }}
+runAsUser: 10001
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
 {{- /* Prometheus' annotations; PodMonitors take their place. */ -}}
 {{- define "serinus.scrape" -}}
 {{- if not .top.Values.monitoring.podMonitors.enabled }}
