@@ -55,14 +55,18 @@ types: setup ## Strict types
 	.venv/bin/mypy
 
 .PHONY: compile
-compile: setup ## Make the generated files anew: the compiled pipeline, the schema, the reference page
+compile: setup ## Make the generated files anew: the compiled pipeline, the schema, the reference page, the chart's README
 	$(RUN) pipelines.compile
 	$(RUN) services.cli.reference
+	$(RUN) tools.chart
+	$(RUN) services.cli.crds
 
 .PHONY: fresh
 fresh: setup
 	$(RUN) pipelines.compile --check
 	$(RUN) services.cli.reference --check
+	$(RUN) tools.chart --check
+	$(RUN) services.cli.crds --check
 
 PURE := serinus/decide/*,serinus/stats/*,serinus/render/*,serinus/spec/*
 

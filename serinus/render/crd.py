@@ -35,7 +35,6 @@ def crds() -> tuple[Object, ...]:
 def model_loop() -> Object:
     """One model's loop: the spec is the file's, the status what `kubectl get` shows and what the loop remembers."""
     spec = structural(LoopSpec, rules.SPEC, rules.LIMITS)
-    spec["anyOf"] = list(rules.POSITIVE)
     schema = {
         "type": "object",
         "description": "One model's loop: data, training, validation, rollout, drift.",
@@ -62,17 +61,22 @@ def loop_request() -> Object:
     spec = {
         "type": "object",
         "description": "What is asked.",
-        "required": ["loop", "id", "kind", "by", "at"],
+        "required": ["loop", "kind", "by"],
         "x-kubernetes-validations": [
             _IMMUTABLE,
             {"rule": "self.kind != 'drift' || has(self.finding)", "message": "expected a finding of kind drift"},
         ],
         "properties": {
             "loop": _LOOP,
-            "id": {"type": "string", "minLength": 1, "maxLength": 512, "description": "The same id is one request."},
+            "id": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 512,
+                "description": "The same id is one request; unset: every object is one.",
+            },
             "kind": {"type": "string", "enum": ["run", "rollback", "drift"], "description": "What should happen."},
             "by": {"type": "string", "minLength": 1, "description": "Who asks: the user whom the API server sees."},
-            "at": {**_TIME, "description": "When."},
+            "at": {**_TIME, "description": "When; unset: when the object was made."},
             "version": {**_WHOLE, "minimum": 1, "description": "rollback: the version that should be gone."},
             "reason": {**_TEXT, "description": "Why, for people."},
             "run": {**_TEXT, "description": "drift: key of the run that the finding led to."},

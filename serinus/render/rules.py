@@ -23,7 +23,7 @@ def _rule(rule: str, message: str, field: str = "", shown: str = "") -> Rule:
 
 
 def _one_of(*names: str) -> Rule:
-    given = ", ".join(f"has(self.{name})" for name in names)
+    given = ", ".join(f"has(self.{name}) && dyn(self.{name}) != null" for name in names)
     return _rule(f"[{given}].filter(given, given).size() == 1", f"expected exactly one of {', '.join(names)}")
 
 
@@ -101,21 +101,14 @@ ROOT = (
 
 BEYOND: Mapping[str, str] = {
     "spec.data.features": "features of one list are distinct: x-kubernetes-list-type: set",
-    "spec.data.positive": "only two classes have a positive one: `anyOf` beside the properties, since CEL sees no"
-    " value whose type is open",
 }
 """Rules that the schema holds in other words than CEL."""
 
 OPERATORS: Mapping[str, str] = {
+    "spec.data.positive": "that only two classes have a positive one: CEL sees no value whose type is open",
     "spec.training.schedule": "whether a cron expression is one is more than a regular expression can say",
 }
 """Rules that only the operator checks; it reports them as condition Ready=False with reason InvalidSpec."""
-
-POSITIVE = (
-    {"properties": {"task": {"enum": ["binary-classification"]}}},
-    {"properties": {"data": {"not": {"required": ["positive"]}}}},
-)
-"""One of these must hold of a spec."""
 
 LIMITS: Mapping[str, dict[str, Any]] = {
     "data.time": {"maxLength": 256},

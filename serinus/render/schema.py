@@ -13,14 +13,13 @@ from typing import Any  # schemas are JSON
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import core_schema
 
 from serinus import durations
 
 Schema = dict[str, Any]
 _KEPT = (
     "type", "enum", "pattern", "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties",
-    "minimum", "maximum",
+    "minimum", "maximum", "multipleOf",
 )  # fmt: skip
 _UNITS = ("w", "d", "h", "m", "s", "ms")
 _LONGEST = 64  # characters of a duration; more digits say nothing
@@ -78,10 +77,12 @@ class _Generator(GenerateJsonSchema):
             return dft.model_dump(mode="json", by_alias=True, exclude_none=True)
         return super().encode_default(dft)
 
-    def function_after_schema(self, schema: core_schema.AfterValidatorFunctionSchema) -> JsonSchemaValue:
-        made = super().function_after_schema(schema)
-        # What is asked of a duration beyond its form is that it is longer than nothing.
-        return {**made, _POSITIVE: True} if made.get("pattern") == durations.PATTERN else made
+    def generate_inner(self, schema: Any) -> JsonSchemaValue:
+        made = super().generate_inner(schema)
+        if made.get("pattern") == durations.PATTERN and schema["type"] == "function-after":
+            # What is asked of a duration beyond its form is that it is longer than nothing.
+            return {**made, _POSITIVE: True}
+        return made
 
 
 def _converted(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:  # noqa: PLR0912 (one branch a word)
@@ -94,8 +95,10 @@ def _converted(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:  # 
         made["description"] = " ".join(schema["description"].split())
     if schema.get("default") is not None:
         made["default"] = schema["default"]
-        if schema.get("nullable"):
-            made["nullable"] = True  # null means something else than nothing: that the default is not wanted
+    if schema.get("nullable"):
+        made["nullable"] = True
+        if "enum" in made:  # which would refuse the null
+            made |= _listed(made.pop("enum"))
     for word, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
         if word in schema:
             made |= {bound: schema[word], word: True}  # OpenAPI 3.0 writes a flag beside the bound
@@ -130,15 +133,22 @@ def _said(name: str, part: Schema, whole: Schema) -> bool:
 
 
 def _united(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """One type of several. Kubernetes drops a null where none is allowed, so that null is nothing, as it should be."""
+    """One type of several."""
     options = [option for option in schema["anyOf"] if option != {"type": "null"}]
     about = {word: value for word, value in schema.items() if word != "anyOf"}
     if len(options) == 1:
         option = options[0]
         inner = definitions[option["$ref"].rpartition("/")[2]] if "$ref" in option else option
         return {**inner, **about, "nullable": len(options) < len(schema["anyOf"])}
-    # Scalars of several types, for which a structural schema has no word: nothing is both empty and not.
-    return {**about, "additionalProperties": True, "minItems": 1, "maxItems": 0, "minProperties": 1, "maxProperties": 0}
+    # Scalars of several types, for which a structural schema has no word: no list and no mapping is both empty and not.
+    limits = {"minItems": 1, "maxItems": 0, "minProperties": 1, "maxProperties": 0, "multipleOf": 1}
+    return {**about, **limits, "nullable": True, "additionalProperties": True}
+
+
+def _listed(values: list[str]) -> Schema:
+    message = f"expected one of {', '.join(values)}"
+    longest = max(map(len, values))
+    return {"maxLength": longest, "x-kubernetes-validations": [{"rule": f"self in {values}", "message": message}]}
 
 
 def _duration(positive: bool) -> Schema:
