@@ -1,0 +1,97 @@
+"""The active replica's work: watches on the event loop, looks in threads, both ended in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import kopf
+
+from serinus.adapters.kube import MODEL_LOOPS, Kube
+from serinus.errors import Fatal
+from services.operator import handlers
+from services.operator.health import Health
+from services.operator.keeper import Keeper
+from services.operator.loops import Loops
+from services.operator.metrics import OperatorMetrics
+from services.operator.view import View
+from services.operator.wiring import ClusterWiring, Current
+from services.platform import Platform
+
+log = logging.getLogger(__name__)
+
+
+async def drive(
+    platform: Platform, kube: Kube, metrics: OperatorMetrics, health: Health, stop: threading.Event, threads: int
+) -> None:
+    """Drive all loops until `stop` (set by SIGTERM and SIGINT too) or until the watches end.
+
+    Raises Fatal when the cluster does not know our kinds, Unavailable when it cannot be asked.
+    """
+    where = platform.watch_namespace or None
+    _needed(kube, where)
+    ending = asyncio.Event()
+    if stop.is_set():
+        return
+
+    def keeper(namespace: str, name: str) -> Keeper:
+        current = Current()
+        return Keeper(
+            namespace, name, kube, wiring.ports(namespace, name, current), current, platform, View(kube, platform),
+            wiring.drift(), lambda: metrics.fleet.of(name), datetime.now(UTC),
+        )  # fmt: skip
+
+    loops = Loops(keeper, metrics, health, threads)
+    wiring = ClusterWiring(platform, kube, loops.inbox)
+    registry = handlers.registry(loops, _serves(kube, where))
+
+    async def started(**_: object) -> None:
+        # kopf has taken the signals by now, and would not say that it was they who ended it.
+        def end() -> None:
+            stop.set()
+            ending.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, end)
+
+    kopf.on.startup(registry=registry)(started)
+    beating = asyncio.create_task(loops.beat())
+    try:
+        await kopf.operator(
+            registry=registry,
+            settings=handlers.settings(),
+            clusterwide=where is None,
+            namespaces=[where] if where else [],
+            stop_flag=ending,
+        )
+    finally:
+        await loops.end()
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+        wiring.close()
+
+
+def _needed(kube: Kube, where: str | None) -> None:
+    for kind in handlers.OURS:
+        try:
+            kube.list(kind, where, name=MODEL_LOOPS.plural)  # one that nobody has: only the answer's code counts
+        except Fatal as error:
+            raise Fatal(
+                f"expected the cluster to know {kind.kind} ({kind.api}) and to let us list it: {error}"
+            ) from error
+
+
+def _serves(kube: Kube, where: str | None) -> bool:
+    """Whether KServe and the Gateway API are there. Without them loops still train; their routers say what lacks."""
+    try:
+        for kind in handlers.SERVING:
+            kube.list(kind, where, name=MODEL_LOOPS.plural)
+    except Fatal as error:
+        log.warning("no changes of served versions will be seen until the next start: %s", error)
+        return False
+    return True

@@ -1,0 +1,156 @@
+"""From one installation's addresses to the ports of any of its loops."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+
+from serinus.adapters.kube import Kube, Object
+from serinus.adapters.kube_ledger import KubeLedger
+from serinus.adapters.mlflow import MlflowRegistry
+from serinus.adapters.prometheus import PrometheusMetrics
+from serinus.errors import Fatal
+from serinus.facts import Routing, RoutingState, RunRequest, RunState
+from serinus.ports import Router, Runner
+from serinus.render import gateway, kserve, names, pipeline
+from serinus.spec import ModelLoop
+from services.driver import Ports
+from services.operator.drift import DriftJob
+from services.platform import Platform
+
+PIPELINE = Path(__file__).resolve().parents[2] / "pipelines" / "compiled" / "training.yaml"
+Inbox = Callable[[str, str], Iterable[Object]]
+"""A namespace and a loop to its LoopRequests and ModelApprovals."""
+_DEADLINE = timedelta(hours=1)  # of runs of a loop whose spec nobody can read; they are about to be ended anyway
+
+
+@dataclass
+class Current:
+    """A loop as the look under way has read it: what is rendered is rendered from this."""
+
+    uid: str = ""
+    spec: ModelLoop | None = None
+
+    @property
+    def known(self) -> ModelLoop:
+        """The spec. Raises Fatal when none was read: nothing can be made for such a loop."""
+        if self.spec is None:
+            raise Fatal("expected a valid spec to make objects from, got none yet")
+        return self.spec
+
+
+class ClusterWiring:
+    """The ports of every loop. What loops can share they share: connections, versions, experiments."""
+
+    def __init__(self, platform: Platform, kube: Kube, inbox: Inbox) -> None:
+        self._platform, self._kube, self._inbox = platform, kube, inbox
+        self._registry = MlflowRegistry(platform.mlflow_url)
+        self._metrics: dict[str, PrometheusMetrics] = {}  # by namespace
+        self._runners: dict[timedelta, Runner] = {}  # that look, and make no runs; by deadline
+        self._lock = threading.Lock()
+
+    def ports(self, namespace: str, loop: str, current: Current) -> Ports:
+        """The ports of a loop; they follow `current`."""
+        return Ports(
+            self._counters(namespace),
+            _Router(lambda: self._router(namespace, loop, current)),
+            self._registry,
+            _Runner(lambda: self._looking(current), lambda: self._making(current)),
+            KubeLedger(self._kube, namespace, lambda name: self._inbox(namespace, name)),
+        )
+
+    def drift(self) -> DriftJob:
+        """What keeps a loop's drift job."""
+        return DriftJob(self._kube, self._platform)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for metrics in self._metrics.values():
+            metrics.close()
+
+    def _counters(self, namespace: str) -> PrometheusMetrics:
+        if namespace not in self._metrics:
+            self._metrics[namespace] = PrometheusMetrics(self._platform.prometheus_url, where={"namespace": namespace})
+        return self._metrics[namespace]
+
+    def _router(self, namespace: str, loop: str, current: Current) -> Router:
+        if self._platform.serving_mode == "Knative":
+            raise Fatal("serving mode Knative: its router is not there")
+        from serinus.adapters.kserve import KServeRouter
+
+        host = names.host(loop, namespace, self._platform.domain)
+
+        def service(version: int) -> Object:
+            return kserve.inference_service(current.known, version, namespace, current.uid)
+
+        def route(weights: Mapping[int, int]) -> Object:
+            timeout = current.known.spec.serving.timeout
+            return gateway.http_route(loop, namespace, host, self._platform.gateway, weights, timeout, current.uid)
+
+        return KServeRouter(self._kube, namespace, service, route, current.uid)
+
+    def _looking(self, current: Current) -> Runner:
+        """A runner for questions: whose pipeline it is does not matter to them, when a run is late does."""
+        deadline = current.spec.spec.training.deadline if current.spec is not None else _DEADLINE
+        with self._lock:
+            if deadline not in self._runners:
+                self._runners[deadline] = self._runner(compiled(), deadline)
+            return self._runners[deadline]
+
+    def _making(self, current: Current) -> Runner:
+        """A runner that makes the loop's own runs; rendering its pipeline takes a tenth of a second, seldom."""
+        training, platform = current.known.spec.training, self._platform
+        text = pipeline.render(compiled(), training, platform.pipeline_image, platform.image_pull_policy)
+        return self._runner(text, training.deadline, training.service_account)
+
+    def _runner(self, text: str, deadline: timedelta, service_account: str | None = None) -> Runner:
+        from serinus.adapters.kfp_api import KfpRunner
+
+        platform = self._platform
+        return KfpRunner(
+            platform.kfp_url, text, platform.mlflow_url, platform.kfp_namespace, platform.kfp_token_path,
+            deadline, self._registry.reason, service_account, refuse=self._registry.refuse,
+        )  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def compiled() -> str:
+    """The compiled pipeline that all loops' pipelines are made from."""
+    return PIPELINE.read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class _Router:
+    """A router made anew for each call, from the spec as it is then."""
+
+    made: Callable[[], Router]
+
+    def apply(self, loop: str, routing: Routing) -> None:
+        self.made().apply(loop, routing)
+
+    def observe(self, loop: str) -> RoutingState:
+        return self.made().observe(loop)
+
+
+@dataclass(frozen=True)
+class _Runner:
+    """A runner to ask, and one to make runs with."""
+
+    asked: Callable[[], Runner]
+    making: Callable[[], Runner]
+
+    def submit(self, request: RunRequest) -> RunState:
+        return self.making().submit(request)
+
+    def find(self, key: str) -> RunState | None:
+        return self.asked().find(key)
+
+    def active(self, loop: str) -> tuple[RunState, ...]:
+        return self.asked().active(loop)
+
+    def cancel(self, key: str) -> None:
+        self.asked().cancel(key)
