@@ -24,7 +24,7 @@ READER: Rules = {"modelloops": ["get"], "looprequests": ["list"], "modelapproval
 ASKER: Rules = {**READER, "looprequests": ["list", "create"]}
 APPROVER: Rules = {**READER, "modelapprovals": ["list", "create", "get"]}
 WRITER: Rules = {**READER, "modelloops/status": ["patch"], "looprequests": ["list", "delete"]}
-EVERYTHING: Rules = {**APPROVER, **WRITER, "looprequests": ["list", "create", "delete"]}
+EVERYTHING: Rules = {**WRITER, **APPROVER, "looprequests": ["list", "create", "delete"]}
 """What all verbs of the ledger together need; the others are for those who call some of them."""
 
 
