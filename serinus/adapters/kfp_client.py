@@ -33,7 +33,7 @@ class KfpClient:
     """One server of Kubeflow Pipelines; `connect` makes it.
 
     Raises, from every verb: Unavailable (away, slow, 5xx, 401, 429, no JSON), Conflict (409), Missing (404), Invalid
-    (400), Fatal (whatever else the server refuses, in its words). Nothing is repeated here: whoever asks looks again anyway.
+    (400), Fatal (whatever else the server refuses, in its words). Nothing is repeated here: whoever asks looks again.
     """
 
     def __init__(self, url: str, client: Any, namespace: str) -> None:
