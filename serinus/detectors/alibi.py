@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serinus.detectors.contingency import tables
+from serinus.errors import Fatal
 
 Rows = npt.NDArray[np.int64]
 
@@ -25,7 +26,16 @@ def p_values(reference: Sequence[Sequence[int]], current: Sequence[Sequence[int]
     """
     # A library below it tells stderr at import that PyTorch is absent, which nothing here needs.
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-    from alibi_detect.cd import ChiSquareDrift  # 2.5 s to import
+    try:
+        from alibi_detect.cd import ChiSquareDrift  # 2.5 s to import
+    except ModuleNotFoundError as error:
+        if error.name != "alibi_detect":
+            raise
+        raise Fatal(
+            "spec.drift.detector: expected the package alibi-detect for the detector alibi-detect, got an installation"
+            " without it; use `detector: scipy`, which gives the same p-values, or install it: the extra `alibi`, in an"
+            " image the build argument EXTRAS='operator alibi'. Its licence limits production use"
+        ) from error
 
     class Weighted(ChiSquareDrift):  # type: ignore[misc]
         """ChiSquareDrift of one feature whose rows are (bin, how many rows it stands for)."""
