@@ -58,15 +58,15 @@ types: setup ## Strict types
 compile: setup ## Make the generated files anew: the compiled pipeline, the schema, the reference page, the chart's README
 	$(RUN) pipelines.compile
 	$(RUN) services.cli.reference
-	$(RUN) tools.chart
 	$(RUN) services.cli.crds
+	$(RUN) tools.chart
 
 .PHONY: fresh
 fresh: setup
 	$(RUN) pipelines.compile --check
 	$(RUN) services.cli.reference --check
-	$(RUN) tools.chart --check
 	$(RUN) services.cli.crds --check
+	$(RUN) tools.chart --check
 
 PURE := serinus/decide/*,serinus/stats/*,serinus/render/*,serinus/spec/*
 
