@@ -82,6 +82,9 @@ def _start(folder: Path, port: int) -> Server:
 
 def _ready(server: Server, deadline: float) -> bool:
     while time.monotonic() < deadline and server.process.poll() is None:
+        if "Uvicorn running on" not in (server.folder / "log.txt").read_text():  # else another's might answer there
+            time.sleep(0.05)
+            continue
         try:
             if httpx.get(server.url + mlflow_server.READY, timeout=10).status_code == httpx.codes.OK:
                 return True
