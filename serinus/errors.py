@@ -21,6 +21,10 @@ class Conflict(Retryable):
     """Somebody else wrote the ledger in between; read it again and decide again."""
 
 
+class Forbidden(Fatal):
+    """A system that Serinus leans on says that we may not do this; somebody has to give us the right."""
+
+
 class SpecError(Fatal):
     """The ModelLoop file is not valid; `problems` has one sentence per mistake, each naming its key."""
 

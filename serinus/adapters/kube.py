@@ -6,16 +6,19 @@ The official client does the talking (kubeconfig, in-cluster tokens and their ro
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any  # Kubernetes objects are JSON
 
-from serinus.errors import Conflict, Fatal, Unavailable
+from serinus.errors import Conflict, Fatal, Forbidden, Unavailable
 from serinus.render.names import GROUP, MANAGER, VERSION
 
 Object = dict[str, Any]
 TIMEOUT = 10.0  # seconds for one request
 Answered = Callable[[str, int], None]
+_OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")  # of a pod
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,8 @@ class Kube:
     """One API server. `timeout` (seconds) bounds every request.
 
     Raises, from every verb: Unavailable (away, slow, 429, 5xx), Conflict (409: exists already, or was changed by
-    somebody else), Fatal (403 and whatever else the server refuses, in its words). A 404 is None or nothing to delete,
-    and Fatal where something was to be changed.
+    somebody else), Forbidden (403), Fatal (whatever else the server refuses, in its words). A 404 is None or nothing
+    to delete, and Fatal where something was to be changed.
     """
 
     def __init__(self, client: Any, timeout: float = TIMEOUT, answered: Answered | None = None) -> None:
@@ -82,10 +85,10 @@ class Kube:
         configuration = client.Configuration()
         configuration.retries = False  # who asks, asks again; urllib3's own would triple every outage
         try:
-            if context is None:
-                config.load_config(client_configuration=configuration)
+            if _inside(context):
+                config.load_incluster_config(client_configuration=configuration)
             else:
-                config.load_kube_config(context=context, client_configuration=configuration)
+                config.load_kube_config(_kubeconfig(), context, client_configuration=configuration)
         except config.ConfigException as error:
             raise Fatal(f"no Kubernetes to talk to: {error}; set KUBECONFIG, or run inside a cluster") from error
         return cls(client.ApiClient(configuration), timeout, answered)
@@ -166,6 +169,30 @@ class Kube:
             self._answered(verb, code)
 
 
+def home(context: str | None = None) -> str:
+    """The namespace to work in when nobody names one: the kubeconfig context's, or the pod's own."""
+    from kubernetes import config
+
+    if _inside(context):
+        return _OWN_NAMESPACE.read_text().strip()
+    try:
+        contexts, current = config.list_kube_config_contexts(_kubeconfig())
+    except config.ConfigException as error:
+        raise Fatal(f"no Kubernetes to talk to: {error}; set KUBECONFIG, or run inside a cluster") from error
+    chosen = next((each for each in contexts if each["name"] == context), current)
+    return chosen["context"].get("namespace") or "default"
+
+
+def _inside(context: str | None) -> bool:
+    """Whether we are in a pod and nobody says to look elsewhere."""
+    return context is None and not os.environ.get("KUBECONFIG") and _OWN_NAMESPACE.exists()
+
+
+def _kubeconfig() -> str:
+    """The file or files (the client reads the variable once, when it is imported)."""
+    return os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+
+
 def _said(what: str, error: Any) -> Exception:
     """The server's own words, in the family that fits."""
     try:
@@ -175,6 +202,8 @@ def _said(what: str, error: Any) -> Exception:
     text = f"Kubernetes refused {what}: {error.status}: {message}"
     if error.status == 409:
         return Conflict(text)
+    if error.status == 403:
+        return Forbidden(text)
     if error.status in (0, 408, 429) or error.status >= 500:
         return Unavailable(text)
     return Fatal(text)
