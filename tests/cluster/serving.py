@@ -16,9 +16,11 @@ from typing import Any
 
 from serinus.adapters.kserve import KServeRouter
 from serinus.adapters.kube import CONFIG_MAPS, PODS, SERVICES, SERVING_RUNTIMES, Kind, Kube, Object
+from serinus.facts import Routing
 from serinus.render import gateway as routes
 from serinus.render import kserve, names
 from serinus.spec import ModelLoop
+from tests import data_sets
 from tests.cluster import installation
 from tests.servers.callers import Door
 from tests.servers.envoy import until
@@ -80,6 +82,13 @@ class Serving:
                 self._ask(name, "die")
             until(partial(self._restarted, name, before), f"{name} is started again", 60)
 
+    def clear(self) -> None:
+        """Nothing is routed, nothing broken."""
+        self.broken.clear()
+        self._say()
+        self.router().apply(LOOP, Routing())
+        until(lambda: not self.kube.list(PODS, self.namespace, kserve.predictor_labels(LOOP)), "all pods are gone", 60)
+
     def _restarted(self, name: str, before: int) -> bool:
         pod = self.kube.get(PODS, self.namespace, name)
         return pod is not None and _restarts(pod) > before
@@ -96,16 +105,18 @@ def _restarts(pod: Object) -> int:
 
 
 @contextlib.contextmanager
-def serving(loop: ModelLoop) -> Iterator[Serving]:
+def serving(**spec: Any) -> Iterator[Serving]:
     """The namespace, gone again afterwards."""
+    made, _ = data_sets.binary(10, **spec)
+    loop = made.model_copy(update={"metadata": made.metadata.model_copy(update={"name": LOOP})})
     kube = Kube.connect()
     namespace = f"routes-{uuid.uuid4().hex[:5]}"
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     about = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
     kube.apply(installation.NAMESPACES, None, about)
     try:
-        for kind, made in _surroundings(namespace):
-            kube.apply(kind, namespace, made)
+        for kind, what in _surroundings(namespace):
+            kube.apply(kind, namespace, what)
         until(lambda: _ready(kube.get(PODS, namespace, "fate")), "fate is ready", 60)
         yield Serving(kube, namespace, loop)
     finally:

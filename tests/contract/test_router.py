@@ -1,9 +1,8 @@
-"""What every router does, the fake included."""
+"""The port Router: Envoy and the fake keep the same promises. KServe's are held to them in tests/cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,23 +10,8 @@ import pytest
 
 from serinus.adapters.envoy import EnvoyRouter
 from serinus.adapters.fakes.router import FakeRouter
-from serinus.errors import Unavailable
-from serinus.facts import Routing, RoutingState, Variant
-from serinus.ports import Router
-from tests.servers.envoy import envoy, predictors, until
-
-LOOP = "flights"
-
-
-@dataclass
-class Backend:
-    """A router, and the hand of fate on what is behind it."""
-
-    router: Router
-    breaks: Callable[[int], None]  # the version never gets ready from now on
-    heals: Callable[[int], None]
-    dies: Callable[[int], None]  # the version's server ends and is started again
-    leaves: Callable[[], None]  # the system behind the router is away
+from tests.contract.router_suite import LOOP, Backend, RouterPromises
+from tests.servers.envoy import envoy, predictors
 
 
 def real(tmp_path: Path) -> Iterator[Backend]:
@@ -59,122 +43,8 @@ def fake(tmp_path: Path) -> Iterator[Backend]:
     yield Backend(router, breaks, heals, dies, leaves)
 
 
-@pytest.fixture(params=[real, fake], ids=["envoy", "fake"])
-def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
-    yield from request.param(tmp_path)
-
-
-def routing(*shares: tuple[int, int]) -> Routing:
-    return Routing(tuple(Variant(version, weight) for version, weight in shares))
-
-
-def reach(router: Router, target: Routing, holds: Callable[[RoutingState], bool]) -> RoutingState:
-    """Apply, as a driver does every second, until the state is as expected; no split is ever short of 100 %."""
-    seen: list[RoutingState] = []
-
-    def reached() -> bool:
-        try:
-            router.apply(LOOP, target)
-            state = router.observe(LOOP)
-        except Unavailable:  # a machine too busy for Envoy to answer in time: a driver looks again, too
-            return False
-        assert sum(v.weight for v in state.variants) in (0, 100)
-        seen.append(state)
-        return holds(state)
-
-    until(reached, f"{target}")
-    return seen[-1]
-
-
-def settled(target: Routing) -> Callable[[RoutingState], bool]:
-    """Whether all of `target`, and nothing else, is there with its share."""
-    return lambda state: (
-        {(v.version, v.weight, v.ready) for v in state.variants}
-        == {(v.version, v.weight, True) for v in target.variants}
-    )
-
-
-def test_a_loop_never_routed_has_no_variants(backend: Backend) -> None:
-    assert backend.router.observe(LOOP) == RoutingState()
-    assert backend.router.observe(LOOP).of(1) is None
-
-
-def test_the_first_version_gets_everything_once_it_is_ready(backend: Backend) -> None:
-    target = routing((1, 100))
-    state = reach(backend.router, target, settled(target))
-    variant = state.of(1)
-    assert variant is not None
-    assert (variant.message, variant.restarts) == ("", 0)
-
-
-def test_applying_the_same_routing_again_changes_nothing(backend: Backend) -> None:
-    target = routing((1, 80), (2, 20))
-    state = reach(backend.router, target, settled(target))
-    for _ in range(3):
-        backend.router.apply(LOOP, target)
-        assert backend.router.observe(LOOP) == state
-
-
-def test_a_version_that_never_gets_ready_gets_no_share_and_says_why(backend: Backend) -> None:
-    reach(backend.router, routing((1, 100)), settled(routing((1, 100))))
-    backend.breaks(2)
-    for _ in range(5):
-        backend.router.apply(LOOP, routing((1, 60), (2, 40)))
-        state = backend.router.observe(LOOP)
-        stable, canary = state.of(1), state.of(2)
-        assert stable is not None
-        assert canary is not None
-        assert (stable.weight, canary.weight, canary.ready) == (100, 0, False)
-        assert canary.message
-    backend.heals(2)
-    reach(backend.router, routing((1, 60), (2, 40)), settled(routing((1, 60), (2, 40))))
-
-
-def test_a_variant_without_a_share_is_kept_ready(backend: Backend) -> None:
-    target = routing((1, 0), (2, 100))
-    reach(backend.router, target, settled(target))
-
-
-def test_the_share_of_a_version_that_dies_goes_to_the_other_and_comes_back(backend: Backend) -> None:
-    target = routing((1, 80), (2, 20))
-    reach(backend.router, target, settled(target))
-    backend.breaks(1)
-    backend.dies(1)
-    reach(backend.router, target, lambda state: [v.weight for v in state.variants] == [0, 100])
-    backend.heals(1)
-    state = reach(backend.router, target, settled(target))
-    assert [v.restarts for v in state.variants] == [1, 0]
-
-
-def test_with_nobody_ready_the_shares_stay(backend: Backend) -> None:
-    target = routing((1, 80), (2, 20))
-    reach(backend.router, target, settled(target))
-    for version in (1, 2):
-        backend.breaks(version)
-        backend.dies(version)
-    backend.router.apply(LOOP, target)
-    assert [(v.weight, v.ready) for v in backend.router.observe(LOOP).variants] == [(80, False), (20, False)]
-
-
-def test_an_old_version_serves_until_its_successor_is_ready_and_is_gone_then(backend: Backend) -> None:
-    reach(backend.router, routing((1, 100)), settled(routing((1, 100))))
-    backend.breaks(2)
-    for _ in range(3):
-        backend.router.apply(LOOP, routing((2, 100)))
-        assert [v.weight for v in backend.router.observe(LOOP).variants] == [100, 0]
-    backend.heals(2)
-    reach(backend.router, routing((2, 100)), settled(routing((2, 100))))
-    assert backend.router.observe(LOOP).of(1) is None
-
-
-def test_an_empty_routing_ends_everything(backend: Backend) -> None:
-    reach(backend.router, routing((1, 50), (2, 50)), settled(routing((1, 50), (2, 50))))
-    reach(backend.router, routing(), settled(routing()))
-
-
-def test_a_router_that_cannot_be_asked_says_so(backend: Backend) -> None:
-    backend.leaves()
-    with pytest.raises(Unavailable):
-        backend.router.observe(LOOP)
-    with pytest.raises(Unavailable):
-        backend.router.apply(LOOP, routing((1, 100)))
+@pytest.mark.parametrize("made", [real, fake], ids=["envoy", "fake"])
+class TestRouter(RouterPromises):
+    @pytest.fixture
+    def backend(self, made: Callable[[Path], Iterator[Backend]], tmp_path: Path) -> Iterator[Backend]:
+        yield from made(tmp_path)
