@@ -79,6 +79,18 @@ coverage: setup ## Branch coverage of the pure parts by their unit tests; fails 
 bench: setup ## The predictor's CPU per request beside a bare model server with the same model
 	$(RUN) benchmarks.predictor_cpu
 
+# Images are called after the project and tagged with its version, which is in pyproject.toml alone.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE_BUILDER ?= $(firstword $(foreach tool,docker podman buildah,$(shell command -v $(tool) 2>/dev/null)) docker)
+IMAGE_BUILD = $(IMAGE_BUILDER) build --build-arg VERSION=$(VERSION) \
+    --build-arg REVISION=$(shell git rev-parse --short HEAD 2>/dev/null) $(BUILD_ARGS)
+
+.PHONY: images
+images: ## Build the three images; IMAGE_BUILDER=docker|podman|buildah, BUILD_ARGS="--build-arg BASE=..."
+	$(IMAGE_BUILD) --file components/Dockerfile --tag serinus/pipeline:$(VERSION) .
+	$(IMAGE_BUILD) --file services/predictor/Dockerfile --tag serinus/predictor:$(VERSION) .
+	$(IMAGE_BUILD) --file services/operator/Dockerfile --tag serinus/control:$(VERSION) .
+
 .PHONY: clean
 clean: ## Remove what was built; .serinus folders of loops stay
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
