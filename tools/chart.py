@@ -77,13 +77,18 @@ def manifests() -> str:
     )
 
 
-def rendered(*words: str, namespace: str = NAMESPACE) -> list[dict[str, Any]]:
-    """The objects that `helm template` makes with these further arguments, in Helm's order."""
-    command = [program("helm"), "template", "serinus", str(CHART), "--namespace", namespace, *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+def rendered(*words: str, release: str = "serinus", namespace: str = NAMESPACE) -> list[dict[str, Any]]:
+    """The objects that `helm template` makes with these further arguments, in Helm's order. Raises ValueError."""
+    text = run("helm", "template", release, str(CHART), "--namespace", namespace, *words)
+    return [o for o in yaml.safe_load_all(text) if o]
+
+
+def run(name: str, *words: str) -> str:
+    """What helm or kubectl says. Raises ValueError with its complaint."""
+    done = subprocess.run([program(name), *words], capture_output=True, text=True, timeout=60, check=False)
     if done.returncode:
-        raise ValueError(f"{' '.join(command)}: {done.stderr.strip()}")
-    return [o for o in yaml.safe_load_all(done.stdout) if o]
+        raise ValueError(f"{name} {' '.join(words)}: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
 
 
 def plain(thing: dict[str, Any]) -> dict[str, Any]:
