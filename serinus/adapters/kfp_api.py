@@ -189,7 +189,7 @@ class KfpRunner:
     def _active(self, loop: str, experiment: str) -> list[Run]:
         """The active run of the loop, after those that came second were ended."""
         answers = self._client.runs(one_of("state", kfp_runs.ACTIVE), experiment=experiment)
-        runs = [run for run in self._read(answers) if run.loop == loop]
+        runs = [run for run in self._read(answers) if run.loop == loop and not self._given_up(run)]
         for run in runs[1:]:
             # Out of sight first: an archived run that goes on is found here again.
             with contextlib.suppress(Missing):
@@ -237,10 +237,13 @@ class KfpRunner:
             with contextlib.suppress(Unavailable):  # a deadline is a deadline; its times say as much as the registry
                 self._keep(run, self._too_long)
             self._end(run)
-        if self._now() < run.created + self._deadline + _GRACE:
+        if not self._given_up(run):
             return RunState(run.key, run.loop, run.cause, run.phase, run.created, None, step)
         ended = run.created + self._deadline
         return RunState(run.key, run.loop, run.cause, "failed", run.created, ended, step, self._too_long)
+
+    def _given_up(self, run: Run) -> bool:
+        return self._now() >= run.created + self._deadline + _GRACE
 
     def _keep(self, run: Run, reason: str) -> None:
         if self._refuse is not None:

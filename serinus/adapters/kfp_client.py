@@ -216,5 +216,5 @@ def _named(found: Iterator[Object], name: str, key: str) -> str:
     return str((exact or alike)[0][key]) if alike else ""
 
 
-def _raw(timeout: tuple[int, int] = TIMEOUT) -> dict[str, Any]:
-    return {"_preload_content": False, "_request_timeout": timeout}
+def _raw(timeout: tuple[int, int] | None = None) -> dict[str, Any]:
+    return {"_preload_content": False, "_request_timeout": timeout or TIMEOUT}

@@ -15,6 +15,7 @@ from serinus.facts import RunRequest
 
 _FOR_EVER = 30 * 24 * 3600.0  # the backend has no deadline of its own
 _children: list[subprocess.Popen[bytes]] = []
+_ending = threading.Lock()  # one thread at a time says how a run ended
 
 
 def start(run: Path, pipeline: str, parameters: dict[str, object], created: datetime) -> None:
@@ -45,8 +46,7 @@ def start(run: Path, pipeline: str, parameters: dict[str, object], created: date
 
 def fail(run: Path) -> None:
     """A run that never starts, as with a service account that does not exist."""
-    run.mkdir(parents=True, exist_ok=True)
-    folder.finish(run, folder.End("failed", datetime.now(UTC)))
+    _failed(run)
 
 
 def step(run: Path) -> str:
@@ -61,7 +61,7 @@ def end(run: Path) -> folder.End | None:
     if ended is None and (run / "run.json").exists():
         with folder.held(run / "lock") as lock:
             if lock is not None:
-                folder.finish(run, folder.End("failed", datetime.now(UTC), folder.step(run)))
+                _failed(run)
                 ended = folder.end(run)
     return ended
 
@@ -71,6 +71,11 @@ def kill(run: Path) -> None:
 
     def work() -> None:
         folder.kill(run)
-        folder.finish(run, folder.End("failed", datetime.now(UTC), folder.step(run)))
+        _failed(run)
 
     threading.Thread(target=work, daemon=True).start()
+
+
+def _failed(run: Path) -> None:
+    with _ending:
+        folder.finish(run, folder.End("failed", datetime.now(UTC), folder.step(run)))
