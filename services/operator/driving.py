@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -28,13 +27,12 @@ log = logging.getLogger(__name__)
 async def drive(
     platform: Platform, kube: Kube, metrics: OperatorMetrics, health: Health, stop: threading.Event, threads: int
 ) -> None:
-    """Drive all loops until `stop` (set by SIGTERM and SIGINT too) or until the watches end.
+    """Drive all loops until SIGTERM or SIGINT, which set `stop`, or until the watches end by themselves.
 
     Raises Fatal when the cluster does not know our kinds, Unavailable when it cannot be asked.
     """
     where = platform.watch_namespace or None
     _needed(kube, where)
-    ending = asyncio.Event()
     if stop.is_set():
         return
 
@@ -49,16 +47,6 @@ async def drive(
     wiring = ClusterWiring(platform, kube, loops.inbox)
     registry = handlers.registry(loops, _serves(kube, where))
 
-    async def started(**_: object) -> None:
-        # kopf has taken the signals by now, and would not say that it was they who ended it.
-        def end() -> None:
-            stop.set()
-            ending.set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, end)
-
-    kopf.on.startup(registry=registry)(started)
     beating = asyncio.create_task(loops.beat())
     try:
         await kopf.operator(
@@ -66,8 +54,8 @@ async def drive(
             settings=handlers.settings(),
             clusterwide=where is None,
             namespaces=[where] if where else [],
-            stop_flag=ending,
         )
+        stop.set()  # it took the signals over, and ends without an error only for them
     finally:
         await loops.end()
         beating.cancel()

@@ -29,6 +29,8 @@ def settings() -> kopf.OperatorSettings:
     made.posting.level = logging.WARNING
     made.peering.standalone = True
     made.scanning.disabled = True  # else it watches every CRD and namespace, which needs rights for the whole cluster
+    made.queueing.idle_timeout = 0.5  # handlers take no time, and the end waits for idle workers
+    made.queueing.exit_timeout = 0.5
     made.watching.server_timeout = 240
     made.watching.client_timeout = 300
     made.watching.connect_timeout = 10
@@ -68,6 +70,10 @@ def registry(loops: Loops, serving: bool) -> kopf.OperatorRegistry:
         if type is not None:  # the first listing tells nothing that the first look does not see
             loops.wake(meta["namespace"], labels[LOOP])
 
+    async def login(**arguments: Any) -> kopf.ConnectionInfo | None:
+        return kopf.login_via_client(**arguments)  # as Kube does: the pod's account, else KUBECONFIG
+
+    kopf.on.login(registry=made)(login)
     kopf.on.event(*_of(MODEL_LOOPS), registry=made)(loop)
     kopf.on.event(*_of(LOOP_REQUESTS), registry=made)(asked)
     kopf.on.event(*_of(MODEL_APPROVALS), registry=made)(asked)

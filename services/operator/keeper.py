@@ -102,7 +102,7 @@ class Keeper:
         except SerinusError as error:
             extra["drift job"] = str(error)
         self.failed = {**looked.failed, **extra}
-        self.view.show(loop, Shown(spec=spec, looked=looked))
+        self.view.show(loop, Shown(spec=spec, looked=looked), now, self.failed)
         self._tell_early(loop)
         incomplete = bool(self.failed or looked.world.unseen)
         self.failures = self.failures + 1 if incomplete else 0
@@ -161,7 +161,7 @@ class Keeper:
     def _refuse(self, loop: Object, shown: Shown) -> Turn:
         """A loop that cannot be driven: everything stays as it is, and its view says why."""
         now = datetime.now(UTC)
-        if self.view.show(loop, shown):
+        if self.view.show(loop, shown, now):
             self._tell(loop, [Event(now, shown.reason, shown.sentence)], warning=True)
         self.failures = 0
         generation = loop["metadata"].get("generation")

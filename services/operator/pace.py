@@ -22,12 +22,9 @@ def after(spec: ModelLoop, looked: Looked, now: datetime, scrape: timedelta, fai
 
     failures: how many looks in a row, this one included, something could not be seen or done.
     """
-    status = looked.plan.status
-    wanted: timedelta = _wanted(spec, looked, now, scrape)
     if failures:
-        longest = LONGEST_ROLLOUT if status.rollout is not None else LONGEST
-        return min(max(wanted, backoff(failures)), longest)
-    return wanted
+        return backoff(failures, LONGEST_ROLLOUT if looked.plan.status.rollout is not None else LONGEST)
+    return _wanted(spec, looked, now, scrape)
 
 
 def backoff(failures: int, longest: timedelta = LONGEST) -> timedelta:

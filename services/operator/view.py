@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
 
 from serinus.adapters.kube import MODEL_LOOPS, Kube, Object
-from serinus.render import names
+from serinus.adapters.kube_history import event_of
+from serinus.render import names, status
 from serinus.spec import ModelLoop
 from services.driver import Looked
 from services.platform import Platform
@@ -44,26 +46,34 @@ class View:
     kube: Kube
     platform: Platform
 
-    def show(self, loop: Object, shown: Shown) -> bool:
-        """Bring the status of `loop` (as it was read) up to date; whether anything had to be changed."""
+    def show(self, loop: Object, shown: Shown, now: datetime, troubles: Mapping[str, str] | None = None) -> bool:
+        """Bring the status of `loop` (as it was read) up to date; whether anything had to be changed.
+
+        troubles: what else could not be done, by subject.
+        """
         had = loop.get("status") or {}
-        changes = {key: value for key, value in self._wanted(loop, shown).items() if had.get(key) != value}
+        wanted = self._wanted(loop, shown, now, troubles or {})
+        changes = {key: value for key, value in wanted.items() if had.get(key) != value}
         if changes:
             about = loop["metadata"]
             self.kube.patch(MODEL_LOOPS, about["namespace"], about["name"], {"status": changes}, "status")
         return bool(changes)
 
-    def _wanted(self, loop: Object, shown: Shown) -> dict[str, Any]:
+    def _wanted(self, loop: Object, shown: Shown, now: datetime, troubles: Mapping[str, str]) -> Object:
         """The fields of the view; None takes one away."""
-        wanted: dict[str, Any] = {"observedGeneration": loop["metadata"]["generation"]}
-        if shown.looked is None:
-            return wanted
-        status = shown.looked.plan.status
-        rollout = status.rollout
-        return {
-            **wanted,
-            "champion": status.champion,
-            "canary": rollout.version if rollout is not None else None,
-            "weight": None,
-            "address": names.host(loop["metadata"]["name"], loop["metadata"]["namespace"], self.platform.domain),
-        }
+        had, about = loop.get("status") or {}, loop["metadata"]
+        conditions = had.get("conditions") or ()
+        if shown.looked is None or shown.spec is None:
+            return status.refused(shown.reason, shown.sentence, about["generation"], now, conditions)
+        plan, world = shown.looked.plan, shown.looked.world
+        return status.view(
+            shown.spec,
+            about["generation"],
+            plan.status,
+            world.routing,
+            now,
+            address=names.host(about["name"], about["namespace"], self.platform.domain),
+            troubles=troubles,
+            history=(*(event_of(item) for item in had.get("history") or ()), *plan.events),
+            conditions=conditions,
+        )
