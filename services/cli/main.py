@@ -15,6 +15,7 @@ import typer
 import serinus
 from services.cli import demo
 from services.cli.context import STATE, Output, errors
+from services.cli.place import find
 
 EXIT_CODES = "Exit codes: 0 done, 1 could not be done (the reason is on standard error), 2 wrong use or a wrong file."
 
@@ -33,6 +34,17 @@ VersionArgument = Annotated[int, typer.Argument(help="The version's number.", sh
 StateOption = Annotated[
     Path,
     typer.Option("--state", "-s", envvar="SERINUS_STATE", metavar="DIR", help="Folder of the loop's local state."),
+]
+LoopOption = Annotated[
+    str | None,
+    typer.Option("--loop", "-l", metavar="NAME", help="A ModelLoop on a Kubernetes cluster. Unset: the local one."),
+]
+NamespaceOption = Annotated[
+    str | None,
+    typer.Option("--namespace", "-n", help="Namespace of --loop. Unset: that of the kubeconfig's context."),
+]
+ContextOption = Annotated[
+    str | None, typer.Option("--context", help="Context of the kubeconfig to find --loop by. Unset: the current one.")
 ]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="text for people, json for scripts.")]
 ReasonOption = Annotated[str, typer.Option("--reason", "-m", help="Why; kept with the event and the version.")]
@@ -86,6 +98,9 @@ def down(state: StateOption = STATE) -> None:
 @app.command()
 def status(
     state: StateOption = STATE,
+    loop: LoopOption = None,
+    namespace: NamespaceOption = None,
+    cluster: ContextOption = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Stay and follow what happens, until Ctrl-C.")] = False,
     output: OutputOption = Output.text,
 ) -> None:
@@ -95,64 +110,94 @@ def status(
     if watch and output == Output.json:
         raise typer.BadParameter("expected one of --watch and -o json, got both")
     with errors():
+        place = find(state, loop, namespace, cluster)
         if output == Output.json:
-            body.as_json(state)
+            body.as_json(place)
         elif watch:
-            body.watch(state)
+            body.watch(place)
         else:
-            body.show(state)
+            body.show(place)
 
 
 @app.command()
 def history(
     state: StateOption = STATE,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="So many latest events.")] = 50,
+    loop: LoopOption = None,
+    namespace: NamespaceOption = None,
+    cluster: ContextOption = None,
+    limit: Annotated[
+        int,
+        typer.Option("--limit", min=1, max=10_000, help="So many latest events; a cluster keeps a hundred."),
+    ] = 50,
     output: OutputOption = Output.text,
 ) -> None:
     """Show what happened, oldest first."""
     from services.cli import history as body
 
     with errors():
-        body.show(state, limit, output)
+        body.show(find(state, loop, namespace, cluster), limit, output)
 
 
 @app.command()
 def run(
     state: StateOption = STATE,
+    loop: LoopOption = None,
+    namespace: NamespaceOption = None,
+    cluster: ContextOption = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended; exit 1 when it failed.")] = False,
 ) -> None:
     """Ask for a pipeline run now."""
     from services.cli import ask
 
     with errors():
-        ask.run(state, wait)
+        ask.run(find(state, loop, namespace, cluster), wait)
 
 
 @app.command()
-def approve(version: VersionArgument, state: StateOption = STATE, reason: ReasonOption = "") -> None:
+def approve(
+    version: VersionArgument,
+    state: StateOption = STATE,
+    loop: LoopOption = None,
+    namespace: NamespaceOption = None,
+    cluster: ContextOption = None,
+    reason: ReasonOption = "",
+) -> None:
     """Let a waiting version in: its rollout begins."""
     from services.cli import ask
 
     with errors():
-        ask.approve(state, version, reason)
+        ask.approve(find(state, loop, namespace, cluster), version, reason)
 
 
 @app.command()
-def reject(version: VersionArgument, state: StateOption = STATE, reason: ReasonOption = "") -> None:
+def reject(
+    version: VersionArgument,
+    state: StateOption = STATE,
+    loop: LoopOption = None,
+    namespace: NamespaceOption = None,
+    cluster: ContextOption = None,
+    reason: ReasonOption = "",
+) -> None:
     """Refuse a waiting version, or throw back the one on its way."""
     from services.cli import ask
 
     with errors():
-        ask.reject(state, version, reason)
+        ask.reject(find(state, loop, namespace, cluster), version, reason)
 
 
 @app.command()
-def rollback(state: StateOption = STATE, reason: ReasonOption = "") -> None:
+def rollback(
+    state: StateOption = STATE,
+    loop: LoopOption = None,
+    namespace: NamespaceOption = None,
+    cluster: ContextOption = None,
+    reason: ReasonOption = "",
+) -> None:
     """Throw the canary back, or bring the last champion back when there is no canary."""
     from services.cli import ask
 
     with errors():
-        ask.rollback(state, reason)
+        ask.rollback(find(state, loop, namespace, cluster), reason)
 
 
 @app.command()

@@ -48,6 +48,10 @@ class View:
     step: str = ""  # of the run in flight
     rollout: RolloutSpec | None = None  # None: not known, or nothing is on its way
     events: Sequence[Event] = ()
+    where: str = ""  # beside its name
+    options: str = ""  # what a hint has to add to a command so that it means this loop
+    down: str = "`serinus up FILE` goes on"  # what to know of a loop that is not up
+    troubles: Sequence[tuple[str, str]] | None = None  # what is wrong, as a driver sums it up; None: status.notices
 
 
 def page(view: View) -> RenderableType:
@@ -113,8 +117,10 @@ def lasting(span: timedelta) -> str:
 
 
 def _title(view: View) -> Text:
-    state = Text("● up", "green") if view.up else Text("● down", "red") + Text("  `serinus up FILE` goes on", "dim")
-    return Text.assemble((view.loop, "bold"), "  ", state, "  ", (f"{view.now.astimezone():%d %b %H:%M:%S}", "dim"))
+    state = Text("● up", "green") if view.up else Text("● down", "red") + Text(f"  {view.down}", "dim")
+    where = Text(f"  {view.where}" if view.where else "", "dim")
+    now = f"{view.now.astimezone():%d %b %H:%M:%S}"
+    return Text.assemble((view.loop, "bold"), where, "  ", state, "  ", (now, "dim"))
 
 
 def _facts(view: View) -> RenderableType:
@@ -137,11 +143,13 @@ def _lines(view: View) -> Iterator[tuple[str, Text]]:
         yield "watched", Text(f"version {status.watch.version}, for another {left}")
     if status.waiting is not None:
         turn = status.rollout is not None or status.approved == status.waiting
-        hint = "its turn comes next" if turn else f"`serinus approve {status.waiting}` lets it in"
+        hint = "its turn comes next" if turn else f"`serinus approve {status.waiting}{view.options}` lets it in"
         yield "waiting", Text(f"version {status.waiting}; {hint}", "yellow")
     yield "run", _run(view)
-    for subject, why in status.notices.items():
-        yield "trouble", Text(f"{subject}: {why}", "red")
+    if view.troubles is None:
+        yield from (("trouble", Text(f"{subject}: {why}", "red")) for subject, why in status.notices.items())
+    else:
+        yield from ((subject, Text(why, "red")) for subject, why in view.troubles)
     for name, url in view.addresses.items():
         path = f"/v1/models/{view.loop}:predict" if name == "envoy" else ""
         yield ("predict" if name == "envoy" else name), Text(url + path)

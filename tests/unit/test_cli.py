@@ -59,7 +59,7 @@ def test_a_wrong_file_is_every_mistake_and_2(words: tuple[str, ...], tmp_path: P
     "words",
     [
         ("nonsense",), ("approve",), ("approve", "four"), ("status", "--watch", "-o", "json"), ("status", "-o", "yaml"),
-        ("history", "-n", "0"), ("up",), ("up", "x.yaml", "--port", "0"), ("predict",), ("drift", "check"),
+        ("history", "--limit", "0"), ("up",), ("up", "x.yaml", "--port", "0"), ("predict",), ("drift", "check"),
     ],
 )  # fmt: skip
 def test_wrong_use_is_2(words: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from serinus.adapters.fakes.registry import FakeRegistry
 from serinus.adapters.fakes.runner import FakeRunner
 from serinus.adapters.file_ledger import FileLedger
 from serinus.facts import Rollout, RunRecord, Status
-from services.cli import ask
+from services.cli.local import Local
 from tests.unit.cli_state import (
     EXAMPLE,
     LOOP,
@@ -148,7 +148,7 @@ def test_rolling_back_without_a_canary_brings_the_last_champion_back(tmp_path: P
 
 
 def test_what_nobody_takes_up_stays_asked_for_and_is_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ask, "_HANDLED", 0.2)
+    monkeypatch.setattr(Local, "patience", 0.2)
     state = state_of(tmp_path, SERVING)
     with up(state):
         said = serinus("run", "--state", state)

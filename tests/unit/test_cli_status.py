@@ -103,7 +103,7 @@ def test_history_as_json_is_strictstrict(tmp_path: Path) -> None:
     events = strict(serinus("history", "-o", "json", "--state", state).stdout)
     assert [event["kind"] for event in events] == ["RunRequested", "Promoted", "RunFailed"]
     assert events[1]["figures"] == {"auc": None}
-    latest = strict(serinus("history", "-o", "json", "-n", "1", "--state", state).stdout)
+    latest = strict(serinus("history", "-o", "json", "--limit", "1", "--state", state).stdout)
     assert [event["kind"] for event in latest] == ["RunFailed"]
 
 
