@@ -49,6 +49,7 @@ lint: setup ## Style and the import contracts
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports
+	.venv/bin/shellcheck -x .ci/run tools/prometheus tools/helm tools/kind-up tools/kind-demo tools/kind-down tools/kind/steps.sh
 
 .PHONY: types
 types: setup ## Strict types
@@ -90,6 +91,18 @@ images: ## Build the three images; IMAGE_BUILDER=docker|podman|buildah, BUILD_AR
 	$(IMAGE_BUILD) --file components/Dockerfile --tag serinus/pipeline:$(VERSION) .
 	$(IMAGE_BUILD) --file services/predictor/Dockerfile --tag serinus/predictor:$(VERSION) .
 	$(IMAGE_BUILD) --file services/operator/Dockerfile --tag serinus/control:$(VERSION) .
+
+.PHONY: kind-up
+kind-up: setup ## Everything on a kind cluster of this machine: 12 GB of memory for docker, some 20 minutes
+	@tools/kind-up
+
+.PHONY: kind-demo
+kind-demo: setup ## On that cluster: a canary that is let in, and a broken one that is thrown back
+	@tools/kind-demo
+
+.PHONY: kind-down
+kind-down: ## Take that cluster away
+	@tools/kind-down
 
 .PHONY: clean
 clean: ## Remove what was built; .serinus folders of loops stay
