@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from contextlib import suppress
 from datetime import UTC, datetime
 
 import kopf
@@ -48,6 +47,13 @@ async def drive(
     registry = handlers.registry(loops, _serves(kube, where))
 
     beating = asyncio.create_task(loops.beat())
+
+    async def ended(**_: object) -> None:
+        # Before kopf looks for tasks that are left over: it would give ours five seconds, and then cut them off.
+        await loops.end()
+        beating.cancel()
+
+    kopf.on.cleanup(registry=registry)(ended)
     try:
         await kopf.operator(
             registry=registry,
@@ -55,12 +61,9 @@ async def drive(
             clusterwide=where is None,
             namespaces=[where] if where else [],
         )
-        stop.set()  # it took the signals over, and ends without an error only for them
+        stop.set()  # kopf takes the signals, and ends without an error only for them
     finally:
-        await loops.end()
         beating.cancel()
-        with suppress(asyncio.CancelledError):
-            await beating
         wiring.close()
 
 
