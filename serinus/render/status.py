@@ -212,7 +212,7 @@ def _conditions(
     before: Sequence[Mapping[str, Any]],
     now: datetime,
 ) -> list[Object]:
-    """One condition each; the time of the last transition is kept where the status is, and so are others' conditions."""
+    """One condition each, and those of others; the time of the last transition is kept where the status is."""
     had = {condition["type"]: condition for condition in before}
     made = []
     for kind, (state, said) in found.items():

@@ -1,0 +1,301 @@
+"""The CRDs on a real API server: what it takes, what it refuses and in which words, what it fills in and shows."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, Phase, assume, given, settings
+
+from serinus import loading
+from serinus.adapters.kube import MODEL_LOOPS
+from serinus.errors import Fatal, SpecError
+from serinus.render import crd
+from serinus.spec import ModelLoop
+from services.cli.reference import annotated_example
+from services.cli.tools import EXAMPLE
+from tests.servers import kube_ledgers
+from tests.servers.kubernetes import ApiServer
+from tests.unit import cli_state
+from tests.unit.test_spec import loops
+
+SPACE = "crds"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _installed(server: ApiServer) -> None:
+    kube_ledgers.install(server)
+    server.namespace(SPACE)
+
+
+def _loop(name: str = "my-model", **spec: Any) -> dict[str, Any]:
+    """The short example; `spec` changes keys, a mapping those of a part."""
+    document: dict[str, Any] = yaml.safe_load(EXAMPLE)
+    document["metadata"] = {"name": name}
+    for path, value in spec.items():
+        *parts, last = path.split("__")
+        place = document["spec"]
+        for part in parts:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return document
+
+
+def _refused(server: ApiServer, document: dict[str, Any]) -> str:
+    with pytest.raises(Fatal) as refusal:
+        server.kube.apply(MODEL_LOOPS, SPACE, document)
+    return str(refusal.value)
+
+
+def _made(server: ApiServer, document: dict[str, Any]) -> dict[str, Any]:
+    """What the API server makes of it; gone again."""
+    name = document["metadata"]["name"]
+    try:
+        return server.kube.apply(MODEL_LOOPS, SPACE, document)
+    finally:
+        server.kube.delete(MODEL_LOOPS, SPACE, name)
+
+
+def _read(stored: dict[str, Any]) -> ModelLoop:
+    """As the operator reads it."""
+    head = {"name": stored["metadata"]["name"]}
+    parts = {key: stored[key] for key in ("apiVersion", "kind", "spec")}
+    return loading.parse(json.dumps({**parts, "metadata": head}))
+
+
+@pytest.mark.parametrize("definition", crd.crds(), ids=lambda each: each["metadata"]["name"])
+def test_the_definitions_are_structural_and_served(server: ApiServer, definition: dict[str, Any]) -> None:
+    found = server.kube.get(kube_ledgers.CRDS, None, definition["metadata"]["name"])
+    assert found is not None
+    stand = {each["type"]: each["status"] for each in found["status"]["conditions"]}
+    assert stand["Established"] == "True"
+    assert stand.get("NonStructuralSchema", "False") == "False"
+    stored, meant = found["spec"]["versions"][0]["schema"], definition["spec"]["versions"][0]["schema"]
+    assert stored == meant  # nothing was dropped or filled in
+
+
+@pytest.mark.parametrize(
+    "text",
+    [EXAMPLE, cli_state.EXAMPLE.read_text(), "\n".join(annotated_example())],
+    ids=["schema --example", "flights", "reference page"],
+)
+def test_the_examples_are_taken_as_they_are_on_a_laptop(server: ApiServer, text: str) -> None:
+    applied = server.kubectl("apply", "--validate=strict", "--namespace", SPACE, "--filename=-", stdin=text)
+    assert applied.returncode == 0, applied.stderr
+    meant = loading.parse(text)
+    stored = server.kube.get(MODEL_LOOPS, SPACE, meant.name)
+    server.kube.delete(MODEL_LOOPS, SPACE, meant.name)
+    assert stored is not None
+    assert _read(stored).spec == meant.spec
+
+
+def test_what_is_left_out_gets_the_defaults_of_the_file(server: ApiServer) -> None:
+    document = _loop()
+    meant = loading.parse(json.dumps(document)).spec.model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert _made(server, document)["spec"] == meant
+
+
+@settings(
+    max_examples=50,
+    phases=[
+        Phase.explicit,
+        Phase.reuse,
+        Phase.generate,
+    ],  # not shrunk: that asks thousands of times
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(loops())
+def test_the_api_server_takes_and_keeps_whatever_the_file_may_say(server: ApiServer, loop: ModelLoop) -> None:
+    positive = loop.spec.data.positive
+    assume(not isinstance(positive, int) or abs(positive) < 2**63)
+    kept = _read(_made(server, json.loads(loop.model_dump_json(by_alias=True))))
+    assert _doubles(kept.spec.model_dump()) == _doubles(loop.spec.model_dump())
+
+
+def _doubles(value: Any) -> Any:
+    """Every number as the double that it is on the wire, where 3e16 comes back as a whole number."""
+    if isinstance(value, dict):
+        return {key: _doubles(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_doubles(item) for item in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def test_null_is_nothing_and_switches_off_what_is_on_by_default(server: ApiServer) -> None:
+    document = _loop(drift=None, rollout__guardrails={"errors": None}, data__positive=None, training__schedule=None)
+    text = yaml.safe_dump(document)
+    applied = server.kubectl("apply", "--server-side", "--namespace", SPACE, "--filename=-", stdin=text)
+    assert applied.returncode == 0, applied.stderr
+    stored = server.kube.get(MODEL_LOOPS, SPACE, "my-model")
+    server.kube.delete(MODEL_LOOPS, SPACE, "my-model")
+    assert stored is not None
+    spec = _read(stored).spec
+    assert spec == loading.parse(text).spec
+    assert (spec.drift, spec.rollout.guardrails.errors) == (None, None)
+
+
+RISING = "expected rising percents from 1 to 99 such as [5, 25, 50], or [0, 100] for blue/green"
+CASES: dict[str, tuple[dict[str, Any], str, str]] = {
+    "two sources": (
+        {"data__source__sql": {"url": "sqlite://", "query": "SELECT 1"}},
+        "spec.data.source", "expected exactly one of files, sql, python",
+    ),
+    "no source": ({"data__source": {}}, "spec.data.source", "expected exactly one of files, sql, python"),
+    "only a null for a source": (
+        {"data__source": {"files": None}}, "spec.data.source", "expected exactly one of files, sql, python",
+    ),
+    "no model": ({"training": {"params": {}}}, "spec.training", "expected exactly one of estimator, python"),
+    "two models": ({"training__python": "a:b"}, "spec.training", "expected exactly one of estimator, python"),
+    "unknown estimator": (
+        {"training__estimator": "oracle"}, "spec.training.estimator",
+        "expected one of logistic-regression, hist-gradient-boosting, random-forest",
+    ),
+    "no features": ({"data__features": {}}, "spec.data.features", "expected at least one feature, got none"),
+    "a feature twice": (
+        {"data__features__numeric": ["age", "age"]}, ".spec.data.features.numeric", "duplicate entries for key",
+    ),
+    "a feature of both kinds": (
+        {"data__features__categorical": ["age"]}, "spec.data.features", "expected each feature once, not in both lists",
+    ),
+    "the label as a feature": (
+        {"data__label": "age"}, "spec.data", "take the label out of data.features",
+    ),
+    "the time as a feature": (
+        {"data__time": "country"}, "spec.data", "take the time out of data.features",
+    ),
+    "the label as the time": ({"data__label": "time"}, "spec.data.label", "expected another column than data.time"),
+    "nothing to train on": (
+        {"data__holdout": "9w"}, "spec.data.holdout",
+        "expected less than data.history, got 9w of 60d; nothing would be left to train on",
+    ),
+    "a range the wrong way round": (
+        {"data__checks": {"ranges": {"age": [9, 1]}}}, "spec.data.checks.ranges[age]", "expected [lowest, highest]",
+    ),
+    "a range of one": (
+        {"data__checks": {"ranges": {"age": [9]}}}, "spec.data.checks.ranges.age", "should have at least 2 items",
+    ),
+    "a metric of another task": (
+        {"validation__metric": "rmse"}, "spec.validation.metric",
+        "expected one of roc_auc, average_precision, log_loss, brier, accuracy, balanced_accuracy, f1"
+        " for binary-classification, got rmse",
+    ),
+    "fewer than the fewest": (
+        {"serving": {"minReplicas": 3}}, "spec.serving.maxReplicas", "expected at least serving.minReplicas",
+    ),
+    "falling steps": ({"rollout": {"steps": [25, 5]}}, "spec.rollout.steps", RISING),
+    "a step twice": ({"rollout": {"steps": [5, 5]}}, "spec.rollout.steps", RISING),
+    "a step of nothing": ({"rollout": {"steps": [0, 5]}}, "spec.rollout.steps", RISING),
+    "a step of everything": (
+        {"rollout": {"steps": [5, 100]}}, "spec.rollout.steps", RISING,
+    ),
+    "no steps": ({"rollout": {"steps": []}}, "spec.rollout.steps", "should have at least 1 items"),
+    "more violations than windows": (
+        {"drift": {"retrain": {"violations": 6}}}, "spec.drift.retrain.violations", "expected at most drift.retrain.of",
+    ),
+    "no duration": ({"drift": {"every": "1 h"}}, "spec.drift.every", "should match"),
+    "a duration of nothing": (
+        {"drift": {"every": "0m"}}, "spec.drift.every", "expected a duration longer than nothing and of at most 36500d",
+    ),
+    "a duration without end": (
+        {"rollout": {"watch": "36501d"}}, "spec.rollout.watch", "expected a duration of at most 36500d",
+    ),
+    "a bound": ({"validation__confidence": 1}, "spec.validation.confidence", "should be less than 1"),
+    "a list for a scalar": ({"data__positive": ["yes"]}, "spec.data.positive", "must have at most 0 items"),
+    "a fraction for a label": ({"data__positive": 0.5}, "spec.data.positive", "should be a multiple of 1"),
+    "text for a number": ({"rollout": {"minRequests": "200"}}, "spec.rollout.minRequests", "expected numeric"),
+    "an unknown key": ({"serving": {"replicas": 3}}, ".spec.serving.replicas", "field not declared in schema"),
+    "an unknown kind of resources": (
+        {"serving": {"resources": {"request": {}}}}, ".spec.serving.resources.request", "field not declared in schema",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_the_file_may_not_say_is_refused_by_name(server: ApiServer, case: str) -> None:
+    changes, path, message = CASES[case]
+    document = _loop(**copy.deepcopy(changes))
+    with pytest.raises(SpecError):
+        loading.parse(json.dumps(document))
+    said = _refused(server, document)
+    assert f"{path}: " in said
+    assert message in said
+
+
+@pytest.mark.parametrize("name", ["my.model", "9lives", "a" * 41])
+def test_a_name_that_does_not_fit_everywhere_is_refused(server: ApiServer, name: str) -> None:
+    with pytest.raises(SpecError):
+        loading.parse(json.dumps(_loop(name)))
+    assert "expected metadata.name of lower case letters, digits and dashes" in _refused(server, _loop(name))
+
+
+@pytest.mark.parametrize(
+    ("holdout", "history", "less"),
+    [
+        ("1w", "8d", True), ("1w", "7d", False), ("7d", "1w1ms", True), ("999ms", "1s", True), ("1000ms", "1s", False),
+        ("1h30m", "91m", True), ("1h30m", "90m", False), ("23h60m", "1d", False), ("0001d", "25h", True),
+        ("36499d", "36500d", True),
+    ],
+)  # fmt: skip
+def test_durations_are_compared_by_what_they_last(server: ApiServer, holdout: str, history: str, less: bool) -> None:
+    document = _loop(data__holdout=holdout, data__history=history)
+    if less:
+        assert _made(server, document)["spec"]["data"]["holdout"] == holdout
+    else:
+        assert f"got {holdout} of {history}" in _refused(server, document)
+
+
+def test_kubectl_refuses_an_unknown_key(server: ApiServer) -> None:
+    text = yaml.safe_dump(_loop(data__checks={"min_rows": 1}))
+    applied = server.kubectl("apply", "--validate=strict", "--namespace", SPACE, "--filename=-", stdin=text)
+    assert applied.returncode == 1
+    assert 'strict decoding error: unknown field "spec.data.checks.min_rows"' in applied.stderr
+
+
+def test_the_largest_lists_that_may_be_given_can_also_be_checked(server: ApiServer) -> None:
+    numeric = [f"{'number':_<250}{i:04}" for i in range(1000)]
+    categorical = [f"{'category':_<250}{i:04}" for i in range(500)]
+    ranges = {name: [0, 1] for name in numeric}
+    document = _loop(
+        data__features={"numeric": numeric, "categorical": categorical},
+        data__checks={"ranges": ranges},
+        rollout={"steps": [*range(1, 100)]},
+    )
+    assert _made(server, document)["spec"]["data"]["features"] == {"numeric": numeric, "categorical": categorical}
+
+
+def test_kubectl_get_loop_tells_the_story(server: ApiServer) -> None:
+    namespace = server.namespace("crds-columns")
+    server.kube.create(MODEL_LOOPS, namespace, _loop("flights"))
+    status = {
+        "champion": 3, "canary": 4, "weight": 25, "verdict": "errors: undecided", "drift": "fail (temp psi 0.31)",
+        "lastRun": "drift succeeded 2026-03-02T12:00:00Z", "address": "flights.crds-columns.models.local",
+        "conditions": [{
+            "type": "Ready", "status": "True", "reason": "Serving", "message": "version 3 serves",
+            "observedGeneration": 1, "lastTransitionTime": "2026-03-02T12:00:00Z",
+        }],
+    }  # fmt: skip
+    server.kube.patch(MODEL_LOOPS, namespace, "flights", {"status": status}, "status")
+    shown = server.kubectl("get", "loop", "--namespace", namespace).stdout.splitlines()
+    assert [line.split("  ")[0] for line in shown] == ["NAME", "flights"]
+    assert " ".join(shown[0].split()) == "NAME CHAMPION CANARY WEIGHT VERDICT DRIFT LAST RUN AGE"
+    row = "flights 3 4 25 errors: undecided fail (temp psi 0.31) drift succeeded 2026-03-02T12:00:00Z "
+    assert " ".join(shown[1].split()).startswith(row)
+    wide = server.kubectl("get", "modelloops", "--namespace", namespace, "--output=wide").stdout
+    assert "True" in wide
+    assert "flights.crds-columns.models.local" in wide
+
+
+def test_the_status_is_written_by_itself_and_does_not_count_as_a_new_spec(server: ApiServer) -> None:
+    namespace = server.namespace("crds-status")
+    made = server.kube.create(MODEL_LOOPS, namespace, {**_loop(), "status": {"champion": 1}})
+    assert "status" not in made
+    assert "status" not in server.kube.patch(MODEL_LOOPS, namespace, "my-model", {"status": {"champion": 1}})
+    changed = {"status": {"champion": 1}, "spec": {"approval": "required"}}
+    patched = server.kube.patch(MODEL_LOOPS, namespace, "my-model", changed, "status")
+    assert (patched["status"], patched["spec"]["approval"]) == ({"champion": 1}, "automatic")
+    assert patched["metadata"]["generation"] == 1
+    edited = server.kube.patch(MODEL_LOOPS, namespace, "my-model", {"spec": {"approval": "required"}})
+    assert (edited["metadata"]["generation"], edited["status"]) == (2, {"champion": 1})
