@@ -204,6 +204,8 @@ def _said(what: str, error: Any) -> Exception:
         return Conflict(text)
     if error.status == 403:
         return Forbidden(text)
+    if error.status == 500 and "failed to create typed patch object" in message:  # what is applied is not of the kind
+        return Fatal(text)
     if error.status in (0, 408, 429) or error.status >= 500:
         return Unavailable(text)
     return Fatal(text)
