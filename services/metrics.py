@@ -40,7 +40,7 @@ class LoopMetrics:
         )
         self._events = Counter("serinus_events", "Events of the loop.", ["loop", "event"], registry=self.registry)
         self._shown: dict[Gauge, set[tuple[str, ...]]] = {}
-        self._last_window: datetime | None = None
+        self._heard: datetime | None = None  # of the drift job
         for kind in KINDS:
             self._events.labels(loop, kind)
 
@@ -68,20 +68,24 @@ class LoopMetrics:
             self._unseen: {(subject,): 1.0 for subject in status.notices},
             self._due: _due(status, spec),
             self._evidence: _evidence(verdicts),
-            **self._drift_clock(status, spec, since),
+            **self._drift_clock(plan, spec, since),
         }
         for gauge, values in shown.items():
             self._put(gauge, values)
 
-    def _drift_clock(self, status: Status, spec: ModelLoop | None, since: datetime | None) -> dict[Gauge, _Children]:
-        """When the drift job looked, and how often it should. A promotion takes the findings away, not the fact."""
-        looked = [finding.window.end for finding in status.drift if finding.verdict.outcome != "error"]
-        self._last_window = max(looked, default=self._last_window)
-        if spec is None or spec.spec.drift is None or status.champion is None:
+    def _drift_clock(self, plan: Plan, spec: ModelLoop | None, since: datetime | None) -> dict[Gauge, _Children]:
+        """When the drift job looked, and how often it should.
+
+        A promotion takes the findings away, not the fact that it looked; it is waited for anew from then on.
+        """
+        looked = [finding.window.end for finding in plan.status.drift if finding.verdict.outcome != "error"]
+        promoted = [event.at for event in plan.events if event.kind == "Promoted"]
+        self._heard = max([*looked, *promoted, *([self._heard] if self._heard is not None else [])], default=None)
+        if spec is None or spec.spec.drift is None or plan.status.champion is None:
             return {self._every: {}, self._looked: {}}
-        waited = self._last_window if self._last_window is not None else since
+        heard = self._heard if self._heard is not None else since
         every = spec.spec.drift.every.total_seconds()
-        return {self._every: {(): every}, self._looked: {(): waited.timestamp()} if waited is not None else {}}
+        return {self._every: {(): every}, self._looked: {(): heard.timestamp()} if heard is not None else {}}
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"serinus_{name}", text, ["loop", *labels], registry=self.registry)

@@ -180,6 +180,15 @@ def test_the_drift_jobs_silence_counts_from_its_last_window_whatever_was_promote
     assert _one(metrics, "serinus_drift_every_seconds") == 3600
 
 
+def test_a_drift_job_is_waited_for_from_the_promotion_on_and_not_from_long_before() -> None:
+    metrics = LoopMetrics("flights")
+    began = NOW - 5000 * SECOND
+    metrics.show(Plan(Status("flights")), None, SPEC, began)
+    metrics.show(replace(IDLE, events=(Event(NOW, "Promoted", ""),)), None, SPEC, began)
+    metrics.show(IDLE, None, SPEC, began)
+    assert _one(metrics, "serinus_drift_looked_timestamp_seconds") == NOW.timestamp()
+
+
 def test_a_window_that_could_not_be_looked_at_does_not_break_the_silence() -> None:
     metrics = LoopMetrics("flights")
     blind = DriftFinding(1, Window(NOW - SECOND, NOW), 0, Verdict("drift", "error", "Prometheus is away"))
