@@ -33,6 +33,13 @@ class Output(StrEnum):
     json = "json"
 
 
+class Target(StrEnum):
+    """What serves a loop."""
+
+    envoy = "envoy"
+    kubernetes = "kubernetes"
+
+
 @contextmanager
 def errors() -> Iterator[None]:
     """Errors that Serinus raises on purpose end the command with a sentence: 2 for a wrong file, else 1."""

@@ -14,7 +14,7 @@ import typer
 
 import serinus
 from services.cli import demo
-from services.cli.context import STATE, Output, errors
+from services.cli.context import STATE, Output, Target, errors
 from services.cli.place import find
 
 EXIT_CODES = "Exit codes: 0 done, 1 could not be done (the reason is on standard error), 2 wrong use or a wrong file."
@@ -229,12 +229,20 @@ def check(file: FileArgument, state: StateOption = STATE, output: OutputOption =
 
 
 @app.command()
-def render(file: FileArgument) -> None:
-    """Print the Envoy configuration that a ModelLoop leads to, as JSON, with a canary at its first step."""
+def render(
+    file: FileArgument,
+    target: Annotated[Target, typer.Option("--target", help="What serves the loop.")] = Target.envoy,
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Of the objects for kubernetes.")] = "default",
+) -> None:
+    """Print what a ModelLoop leads to, as JSON, with a canary at its first step.
+
+    For envoy that is its configuration, for kubernetes KServe's InferenceServices and the HTTPRoute that splits, at the
+    chart's default gateway and domain.
+    """
     from services.cli import tools
 
     with errors():
-        tools.render(file)
+        tools.render(file, target, namespace)
 
 
 @app.command()

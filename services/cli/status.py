@@ -32,7 +32,7 @@ def watch(place: Place) -> None:
     with suppress(KeyboardInterrupt), Live(shown, console=out, auto_refresh=False, screen=True) as live:
         while True:
             time.sleep(1)
-            shown, trouble = _looked(place, shown)
+            shown, trouble = looked(place, shown)
             live.update(Group(Text(trouble, "red"), shown) if trouble else shown, refresh=True)
 
 
@@ -55,7 +55,7 @@ def as_json(place: Place) -> None:
     )
 
 
-def _looked(place: Place, before: RenderableType) -> tuple[RenderableType, str]:
+def looked(place: Place, before: RenderableType) -> tuple[RenderableType, str]:
     """The page as it is now; as it was and why, while it cannot be seen."""
     try:
         return page.page(place.view(_WATCH_EVENTS)), ""

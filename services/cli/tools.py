@@ -9,11 +9,13 @@ import typer
 
 from serinus import loading
 from serinus.facts import Routing, Variant
-from serinus.render import envoy
+from serinus.render import envoy, gateway, kserve, names
 from serinus.render.shares import shares
 from serinus.spec import ModelLoop
 from services.cli import context
+from services.cli.context import Target
 from services.local.addresses import DEFAULTS
+from services.platform import Platform
 
 EXAMPLE = """\
 apiVersion: serinus.dev/v1alpha1
@@ -33,17 +35,34 @@ spec:
 """
 
 
-def render(file: Path) -> None:
-    """Print Envoy's bootstrap, clusters and routes for versions 1 and 2, the latter a canary at its first step."""
+def render(file: Path, target: Target, namespace: str) -> None:
+    """Print what version 1 and, as a canary at its first step, version 2 lead to."""
     loop = loading.read(file)
     share = loop.spec.rollout.steps[0]
+    shown = _envoy(loop, share) if target == Target.envoy else _kubernetes(loop, share, namespace)
+    context.answer(json.dumps(shown).encode())
+
+
+def _envoy(loop: ModelLoop, share: int) -> dict[str, object]:
+    """Bootstrap, clusters and routes."""
     weights = shares(Routing((Variant(1, 100 - share), Variant(2, share))), ready=(1, 2))
-    shown = {
+    return {
         "bootstrap": envoy.bootstrap(".serinus/envoy", DEFAULTS["envoy"], DEFAULTS["admin"]),
         "clusters": envoy.clusters(".serinus/envoy", loop.name, (1, 2)),
         "routes": envoy.routes(loop.name, weights, loop.spec.serving.timeout),
     }
-    context.answer(json.dumps(shown).encode())
+
+
+def _kubernetes(loop: ModelLoop, share: int, namespace: str) -> dict[str, object]:
+    """The InferenceServices and the HTTPRoute of Standard mode, as one List that kubectl takes."""
+    platform = Platform(mlflow_url="", prometheus_url="", kfp_url="")  # gateway and domain as they are by default
+    host = names.host(loop.name, namespace, platform.domain)
+    weights, timeout = {1: 100 - share, 2: share}, loop.spec.serving.timeout
+    items = [
+        *(kserve.inference_service(loop, version, namespace) for version in weights),
+        gateway.http_route(loop.name, namespace, host, platform.gateway, weights, timeout),
+    ]
+    return {"apiVersion": "v1", "kind": "List", "items": items}
 
 
 def schema(example: bool) -> None:

@@ -98,6 +98,20 @@ def test_render_shows_the_canary_at_its_first_step() -> None:
     assert sorted(cluster["weight"] for cluster in split) == [20, 80]
 
 
+def test_render_for_kubernetes_is_a_list_that_kubectl_takes() -> None:
+    answer = strict(serinus("render", EXAMPLE, "--target", "kubernetes", "-n", "air").stdout)
+    names = [(item["kind"], item["metadata"]["name"], item["metadata"]["namespace"]) for item in answer["items"]]
+    assert (answer["apiVersion"], answer["kind"]) == ("v1", "List")
+    assert names == [
+        ("InferenceService", f"{LOOP}-v1", "air"),
+        ("InferenceService", f"{LOOP}-v2", "air"),
+        ("HTTPRoute", LOOP, "air"),
+    ]
+    share = loading.read(EXAMPLE).spec.rollout.steps[0]
+    (rule,) = answer["items"][2]["spec"]["rules"]
+    assert [backend["weight"] for backend in rule["backendRefs"]] == [100 - share, share]
+
+
 def test_the_example_is_a_loop() -> None:
     text = serinus("schema", "--example").stdout
     assert loading.parse(text).name == "my-model"
@@ -136,6 +150,13 @@ def test_up_tells_events_as_they_are_and_never_as_markup(capsys: pytest.CaptureF
     up_word._say(EVENTS[-1])
     told = capsys.readouterr().out
     assert told == f"{EVENTS[-1].at.astimezone():%H:%M:%S} RunFailed         {EVENTS[-1].message}\n"
+
+
+@pytest.mark.parametrize("words", [["-n", "air"], ["--context", "test"]])
+def test_a_namespace_or_a_context_without_a_loop_is_wrong_use(words: list[str], tmp_path: Path) -> None:
+    said = serinus("status", *words, "--state", state_of(tmp_path, SERVING))
+    assert said.exit_code == 2
+    assert "expected --loop NAME beside --namespace and --context" in " ".join(said.stderr.replace("│", " ").split())
 
 
 def test_up_where_a_supervisor_is_up_says_which_and_how_to_end_it(tmp_path: Path) -> None:

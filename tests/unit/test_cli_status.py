@@ -6,7 +6,11 @@ import re
 from pathlib import Path
 
 from serinus.adapters import kfp_local_folder
+from serinus.errors import Unavailable
 from serinus.facts import Status
+from services.cli import status
+from services.cli.local import Local
+from services.cli.page import View
 from tests.unit.cli_state import CANARY, LOOP, SERVING, serinus, state_of, strict, up
 
 # --- status ----------------------------------------------------------------------------------------------------------
@@ -83,6 +87,22 @@ def test_watching_needs_a_terminal(tmp_path: Path) -> None:
     said = serinus("status", "--watch", "--state", state_of(tmp_path, SERVING))
     assert (said.exit_code, said.stdout) == (1, "")
     assert "expected a terminal to watch on; a script may ask `serinus status -o json` again and again" in said.stderr
+
+
+def test_a_page_that_cannot_be_made_anew_stays_and_says_why(tmp_path: Path) -> None:
+    class Away(Local):
+        away = ""
+
+        def view(self, events: int) -> View:
+            if self.away:
+                raise Unavailable(self.away)
+            return super().view(events)
+
+    place = Away(state_of(tmp_path, SERVING))
+    before, trouble = status.looked(place, "")
+    assert (before != "", trouble) == (True, "")
+    place.away = "the Kubernetes API cannot be asked"
+    assert status.looked(place, before) == (before, "the Kubernetes API cannot be asked")
 
 
 # --- history ---------------------------------------------------------------------------------------------------------
