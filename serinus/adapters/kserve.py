@@ -22,10 +22,13 @@ from serinus.render import kserve, names
 from serinus.render.shares import shares
 from serinus.spec import ModelLoop
 
-LEFT = f"{names.GROUP}/left"
-"""Annotation of the route: since when each leaving version is without traffic, as JSON."""
+IDLE = f"{names.GROUP}/idle"
+"""Annotation of the route: since when the gateway has had each version without a share, as JSON."""
+WARM = timedelta(seconds=1)
+"""How long a gateway knows a version before it gets a share. Without that, Contour's Envoy answered 503 for some 20 ms:
+it heard of the share before it heard of the addresses."""
 LINGER = timedelta(seconds=5)
-"""How long a version stays after the gateway has taken its share away: a request may be on its way to it."""
+"""How long a version stays after its share was taken away: a request may be on its way to it."""
 # KServe copies every annotation of an InferenceService to its pods, so that a new value would replace them, but for
 # this one, which is meant for just what it is used for here: what was applied, to see what has to be applied anew.
 _APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -65,12 +68,12 @@ class KServeRouter:
         self._uid, self._linger, self._clock = uid, linger, clock
 
     def apply(self, loop: str, routing: Routing) -> None:
-        """Move towards `routing`: servers, then shares, and what leaves the other way around.
+        """Move towards `routing`: servers, then the gateway knows them, then shares; what leaves the other way around.
 
         Returns at once; call it again until `observe` shows it. Raises Fatal when an object of a name of ours belongs
         to somebody else, Unavailable when the API server cannot be asked or an earlier loop's objects still end.
         """
-        sight = self._see(loop)
+        sight, now = self._see(loop), self._clock()
         desired = [variant.version for variant in routing.variants]
         if not desired:
             self._remove(sight)
@@ -78,12 +81,17 @@ class KServeRouter:
         for version in desired:
             self._put(INFERENCE_SERVICES, self._service(version), sight.services.get(version))
         ready = [version for version in desired if self._state(sight, version).ready]
-        weights = shares(routing, ready)
-        if not weights:
-            return  # nobody is ready: what the gateway has may yet be right, nothing else can be
-        # Those without a share are in the route all the same: the gateway knows their addresses when they get one.
-        route = self._put(HTTP_ROUTES, self._route({v: weights.get(v, 0) for v in ready}), sight.route)
-        self._retire(route, sight.services.keys() - set(desired))
+        idle = self._idle(sight.route, now) if sight.route is not None else {}
+        weights = _split(routing, ready, sight.weights, {v for v, since in idle.items() if now - since >= WARM})
+        over = {v for v, since in idle.items() if now - since >= self._linger} - set(desired)
+        gone = over if sight.route is not None and _accepted(sight.route) else set()
+        for version in gone:
+            weights.pop(version, None)
+        if weights:
+            self._put(HTTP_ROUTES, self._route(weights), sight.route)
+        for version, service in sight.services.items():
+            if version not in desired and version not in weights:
+                self._delete(INFERENCE_SERVICES, service)
 
     def observe(self, loop: str) -> RoutingState:
         """What the route splits now, and how the servers are.
@@ -128,27 +136,29 @@ class KServeRouter:
         about = {**wanted["metadata"], "annotations": {**_annotations(wanted), _APPLIED: text}}
         return self._kube.apply(kind, self._namespace, {**wanted, "metadata": about})
 
-    def _retire(self, route: Object, leaving: Collection[int]) -> None:
-        """Delete what leaves and has been without traffic for long enough, as the gateway sees it."""
+    def _idle(self, route: Object, now: datetime) -> Mapping[int, datetime]:
+        """Since when the gateway has had versions in the route without a share; notes those it sees first now."""
+        noted = json.loads(_annotations(route).get(IDLE, "{}"))
+        without = [version for version, weight in _weights(route).items() if weight == 0]
+        idle = {v: datetime.fromisoformat(noted[str(v)]) for v in without if str(v) in noted}
         if not _accepted(route):
-            return
-        now = self._clock()
-        left = {int(v): datetime.fromisoformat(t) for v, t in json.loads(_annotations(route).get(LEFT, "{}")).items()}
-        since = {version: left.get(version, now) for version in sorted(leaving) if version not in _weights(route)}
-        if since != left:
-            noted = json.dumps({str(v): t.isoformat() for v, t in since.items()}) if since else None
-            self._kube.patch(
-                HTTP_ROUTES, self._namespace, route["metadata"]["name"], {"metadata": {"annotations": {LEFT: noted}}}
-            )
-        for version, moment in since.items():
-            if now - moment >= self._linger:
-                self._kube.delete(INFERENCE_SERVICES, self._namespace, names.variant(_loop(route), version))
+            return idle
+        idle = {version: idle.get(version, now) for version in without}
+        text = {str(version): since.isoformat() for version, since in sorted(idle.items())}
+        if text != noted:
+            about = {"annotations": {IDLE: json.dumps(text)}}
+            self._kube.patch(HTTP_ROUTES, self._namespace, route["metadata"]["name"], {"metadata": about})
+        return idle
 
     def _remove(self, sight: _Sight) -> None:
         if sight.route is not None:
-            self._kube.delete(HTTP_ROUTES, self._namespace, sight.route["metadata"]["name"])
+            self._delete(HTTP_ROUTES, sight.route)
         for service in sight.services.values():
-            self._kube.delete(INFERENCE_SERVICES, self._namespace, service["metadata"]["name"])
+            self._delete(INFERENCE_SERVICES, service)
+
+    def _delete(self, kind: Kind, found: Object) -> None:
+        if not found["metadata"].get("deletionTimestamp"):
+            self._kube.delete(kind, self._namespace, found["metadata"]["name"])
 
     def _ours(self, found: Object) -> bool:
         if (found["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by") != names.MANAGER:
@@ -162,6 +172,20 @@ class KServeRouter:
         if any(owner.get("kind") == "ModelLoop" for owner in about.get("ownerReferences") or ()):
             raise Unavailable(f"{what} belongs to an earlier ModelLoop of this name, and is being removed")
         raise Fatal(f"{what} is there and not ours; rename it, or the loop")
+
+
+def _split(routing: Routing, ready: Collection[int], now: Mapping[int, int], warm: Collection[int]) -> dict[int, int]:
+    """What the route should say next, towards `routing`: version -> percent, of all that the gateway should know.
+
+    now: what it says; empty when there is no route yet. warm: without a share, but known to the gateway for a while.
+    """
+    if not now:
+        first = shares(routing, ready)
+        return {version: first.get(version, 0) for version in ready} if first else {}
+    may = [version for version in ready if version in warm or now.get(version)]
+    # Nobody who is wanted is ready: what there is may yet be right, nothing else can be.
+    split = shares(routing, may) or {version: weight for version, weight in now.items() if weight}
+    return {version: split.get(version, 0) for version in sorted({*now, *ready})}
 
 
 def _accepted(route: Object, complain: bool = False) -> bool:

@@ -20,7 +20,8 @@ def state(version: int, weight: int, service: Object | None, pods: Sequence[Obje
     """
     staying = [pod for pod in pods if not _leaving(pod)]
     restarts = sum(int(s.get("restartCount", 0)) for pod in staying for s in _statuses(pod, "containerStatuses"))
-    ready = any(_condition(pod, "Ready").get("status") == "True" for pod in staying)
+    lives = service is not None and not _leaving(service)
+    ready = lives and any(_condition(pod, "Ready").get("status") == "True" for pod in staying)
     message = "" if ready else _why(service, pods, staying)
     return VariantState(version, ready, weight, message[:_LONGEST], restarts)
 
