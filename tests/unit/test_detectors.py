@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from serinus.detectors import TABLE, Engine
+from serinus.errors import Fatal
 
 ENGINES = pytest.mark.parametrize("engine", [pytest.param(engine, id=name) for name, engine in TABLE.items()])
 COUNTS = st.integers(0, 5000)
@@ -102,3 +104,11 @@ def test_the_cost_does_not_grow_with_the_traffic(engine: Engine) -> None:
     began = time.perf_counter()
     engine(large, [histogram[::-1] for histogram in large])
     assert time.perf_counter() - began < 2  # unrolled into rows this would be terabytes
+
+
+def test_an_installation_without_alibi_detect_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "alibi_detect"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "alibi_detect", None)
+    with pytest.raises(Fatal, match=r"detector: scipy.*extra `alibi`.*EXTRAS='operator alibi'"):
+        TABLE["alibi-detect"]([[1, 2]], [[3, 4]])
