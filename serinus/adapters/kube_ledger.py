@@ -56,12 +56,16 @@ class _Kept:
     uid: str
     resource_version: str
 
+    def strange(self, item: Object) -> bool:
+        """Whether it was asked of a loop of the same name that was there before."""
+        owners = [each["uid"] for each in item["metadata"].get("ownerReferences") or ()]
+        return self.uid not in owners if owners else created(item) < self.born
+
     def open(self, item: Object) -> bool:
         """Whether the object is still to be handled, as far as its age and kind tell."""
-        made = created(item)
-        if made < self.born or _going(item):  # asked of a loop of the same name that was deleted; or taken back
+        if self.strange(item) or _going(item):  # the latter was taken back
             return False
-        return item["kind"] != MODEL_APPROVALS.kind or self.settled is None or made > self.settled
+        return item["kind"] != MODEL_APPROVALS.kind or self.settled is None or created(item) > self.settled
 
 
 class KubeLedger:
@@ -200,7 +204,7 @@ class KubeLedger:
     def _sweep(self, kept: _Kept, handled: set[str], inbox: Sequence[Object]) -> None:
         """Delete the LoopRequests that are over; what cannot be deleted now is tried again at the next write."""
         for item in inbox:
-            over = request_of(item).id in handled or created(item) < kept.born
+            over = request_of(item).id in handled or kept.strange(item)
             if item["kind"] == LOOP_REQUESTS.kind and over and not _going(item):
                 try:
                     self._kube.delete(LOOP_REQUESTS, self.namespace, item["metadata"]["name"])

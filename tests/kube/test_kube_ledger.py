@@ -12,7 +12,6 @@ import pytest
 
 from serinus.adapters.kube import LOOP_REQUESTS, MODEL_APPROVALS, MODEL_LOOPS, Kind, Kube, Object
 from serinus.adapters.kube_ledger import KubeLedger
-from serinus.adapters.kube_requests import object_of
 from serinus.errors import Conflict, Fatal, Unavailable
 from serinus.facts import DriftFinding, Event, FeatureDrift, Request, Status, Verdict, Window
 from tests.contract.ledger_suite import NOW, event, request
@@ -113,7 +112,7 @@ def test_what_handled_forgets_never_comes_back(server: ApiServer) -> None:
 
 def test_a_request_that_cannot_be_deleted_is_not_forgotten(server: ApiServer) -> None:
     namespace = loops(server, "a")
-    server.kube.create(LOOP_REQUESTS, namespace, object_of("a", request("r"), "ann", "0")[1])
+    KubeLedger(server.kube, namespace).ask("a", request("r"))
     rules = {**WRITER, "looprequests": ["list"]}
     ledger = KubeLedger(allow(server, namespace, "weak", rules), namespace)
     ledger.write("a", Status("a", handled=("r",)), [], 0)  # that it stays is harmless so far
@@ -141,7 +140,7 @@ def test_words_to_a_loop_of_the_same_name_that_is_gone_are_not_for_this_one(serv
     ledger.put("a", Request("x", "approve", NOW, "ann", 1))
     ledger.ask("a", request("r"))
     server.kube.delete(MODEL_LOOPS, namespace, "a")
-    _next_second(server, namespace)
+    _next_second(server, namespace)  # who decided has nothing but the time to tell the two by
     server.kube.create(MODEL_LOOPS, namespace, model_loop("a"))
     assert ledger.read("a").requests == ()
     ledger.write("a", Status("a"), [], 0)
