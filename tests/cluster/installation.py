@@ -15,7 +15,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ GATEWAYS = Kind("gateway.networking.k8s.io/v1", "gateways", "Gateway")
 NAMESPACES = Kind("v1", "namespaces", "Namespace", namespaced=False)
 PVCS = Kind("v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 STANDIN = "kfp-standin"
+LEFT = "serinus-test/loop"
+"""Label of the namespaces that tests make for loops."""
 
 VALUES: dict[str, Any] = {
     "prometheus": {"url": PROMETHEUS, "scrapeInterval": "5s"},
@@ -65,9 +67,12 @@ class Installation:
     """What tests need of it."""
 
     kube: Kube
-    gateway: tuple[str, int]  # address of the Gateway as this machine reaches it
     took: float  # seconds from `helm install` until the operator was ready
-    restarts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def gateway(self) -> tuple[str, int]:
+        """The Gateway's address, as this machine reaches it. Some gateways listen only once they have a route."""
+        return gateway(self.kube)
 
     def host(self, loop: str, namespace: str) -> str:
         """The Host header of a loop."""
@@ -93,7 +98,7 @@ def installed(folder: Path) -> Iterator[Installation]:
     took = time.monotonic() - began
     kubectl("-n", NAMESPACE, "rollout", "status", f"deployment/{STANDIN}", "--timeout", "180s")
     try:
-        yield Installation(kube, gateway(kube), took)
+        yield Installation(kube, took)
     finally:
         _remove(kube)
 
@@ -118,9 +123,12 @@ def gateway(kube: Kube) -> tuple[str, int]:
     assert found is not None, f"expected the Gateway {GATEWAY}; name another by SERINUS_TEST_GATEWAY"
     address = found["status"]["addresses"][0]["value"]
     listener = int(found["spec"]["listeners"][0]["port"])
-    for port in (listener, listener + 8000):
-        with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=2):
-            return address, port
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for port in (listener + 8000, listener):
+            with contextlib.suppress(OSError), socket.create_connection((address, port), timeout=1):
+                return address, port
+        time.sleep(0.2)
     raise AssertionError(f"expected the Gateway at {address} to answer; say where by SERINUS_TEST_GATEWAY_ADDRESS")
 
 
@@ -143,6 +151,10 @@ def _remove(kube: Kube) -> None:
     """What an earlier session left: loops first, while their operator lives to let go of them."""
     if kube.get(NAMESPACES, None, NAMESPACE) is None:
         return
+    for left in kube.list(NAMESPACES, None, {LEFT: "true"}):
+        name = left["metadata"]["name"]
+        kubectl("-n", name, "delete", "modelloop", "--all", "--timeout", "60s")
+        kube.delete(NAMESPACES, None, name)
     helm = [program("helm"), "uninstall", RELEASE, "-n", NAMESPACE, "--ignore-not-found", "--wait", "--timeout", "60s"]
     subprocess.run(helm, capture_output=True, timeout=90, check=False)
     kube.delete(NAMESPACES, None, NAMESPACE)

@@ -164,6 +164,6 @@ def now() -> datetime:
 
 def _namespace(kube: Kube, name: str) -> None:
     """Pods that are not as careful as the namespace wants are refused."""
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    labels = {"pod-security.kubernetes.io/enforce": "restricted", installation.LEFT: "true"}
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
     kube.apply(NAMESPACES, None, body)
