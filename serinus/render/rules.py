@@ -75,6 +75,12 @@ SPEC: Mapping[str, tuple[Rule, ...]] = {
     ),
     "data.checks.ranges{}": (_rule("self[0] <= self[1]", "expected [lowest, highest]"),),
     "training": (_one_of("estimator", "python"),),
+    "training.secrets": (
+        _rule(
+            "self.all(name, name.matches('^[A-Za-z_][A-Za-z0-9_]*$'))",
+            "expected names of environment variables such as DB_PASSWORD",
+        ),
+    ),
     "serving": (
         _rule("self.minReplicas <= self.maxReplicas", "expected at least serving.minReplicas", "maxReplicas"),
     ),
@@ -118,6 +124,7 @@ LIMITS: Mapping[str, dict[str, Any]] = {
     "data.features.numeric[]": {"maxLength": 256},
     "data.features.categorical[]": {"maxLength": 256},
     "data.checks.ranges": {"maxProperties": 1000},
+    "training.secrets": {"maxProperties": 100},
     "rollout.steps": {"maxItems": 99, "minItems": 1},
 }
 """Sizes that bound what the rules may cost; far beyond what a loop needs."""

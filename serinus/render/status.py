@@ -30,6 +30,7 @@ Of several reasons the first in this order is the condition's; its message has a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any  # Kubernetes objects are JSON
@@ -40,6 +41,7 @@ from serinus.spec import ModelLoop
 Object = dict[str, Any]
 _Said = tuple[str, str]  # reason, sentence
 _MESSAGE = 2_000  # characters; a reason may quote a whole log
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")  # of a Python object in an error: another one at every look
 _WORST = ("fail", "error", "undecided", "pass")
 _ENDS = {"RolledBack": True, "BroughtBack": True, "RolloutStarted": False, "Promoted": False}
 """Events that say whether the latest rollout was thrown back."""
@@ -217,7 +219,7 @@ def _conditions(
     made = []
     for kind, (state, said) in found.items():
         reasons, sentences = zip(*said, strict=True)
-        message = "; ".join(sentences)
+        message = _ADDRESS.sub("", "; ".join(sentences))
         old = had.get(kind)
         since = old["lastTransitionTime"] if old is not None and old["status"] == state else _time(now)
         made.append(

@@ -153,6 +153,10 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         {"training__estimator": "oracle"}, "spec.training.estimator",
         "expected one of logistic-regression, hist-gradient-boosting, random-forest",
     ),
+    "a variable that no shell knows": (
+        {"training__secrets": {"DB-PASSWORD": {"secret": "db", "key": "password"}}}, "spec.training.secrets",
+        "expected names of environment variables such as DB_PASSWORD",
+    ),
     "no features": ({"data__features": {}}, "spec.data.features", "expected at least one feature, got none"),
     "a feature twice": (
         {"data__features__numeric": ["age", "age"]}, ".spec.data.features.numeric", "duplicate entries for key",
@@ -264,38 +268,3 @@ def test_the_largest_lists_that_may_be_given_can_also_be_checked(server: ApiServ
         rollout={"steps": [*range(1, 100)]},
     )
     assert _made(server, document)["spec"]["data"]["features"] == {"numeric": numeric, "categorical": categorical}
-
-
-def test_kubectl_get_loop_tells_the_story(server: ApiServer) -> None:
-    namespace = server.namespace("crds-columns")
-    server.kube.create(MODEL_LOOPS, namespace, _loop("flights"))
-    status = {
-        "champion": 3, "canary": 4, "weight": 25, "verdict": "errors: undecided", "drift": "fail (temp psi 0.31)",
-        "lastRun": "drift succeeded 2026-03-02T12:00:00Z", "address": "flights.crds-columns.models.local",
-        "conditions": [{
-            "type": "Ready", "status": "True", "reason": "Serving", "message": "version 3 serves",
-            "observedGeneration": 1, "lastTransitionTime": "2026-03-02T12:00:00Z",
-        }],
-    }  # fmt: skip
-    server.kube.patch(MODEL_LOOPS, namespace, "flights", {"status": status}, "status")
-    shown = server.kubectl("get", "loop", "--namespace", namespace).stdout.splitlines()
-    assert [line.split("  ")[0] for line in shown] == ["NAME", "flights"]
-    assert " ".join(shown[0].split()) == "NAME CHAMPION CANARY WEIGHT VERDICT DRIFT LAST RUN AGE"
-    row = "flights 3 4 25 errors: undecided fail (temp psi 0.31) drift succeeded 2026-03-02T12:00:00Z "
-    assert " ".join(shown[1].split()).startswith(row)
-    wide = server.kubectl("get", "modelloops", "--namespace", namespace, "--output=wide").stdout
-    assert "True" in wide
-    assert "flights.crds-columns.models.local" in wide
-
-
-def test_the_status_is_written_by_itself_and_does_not_count_as_a_new_spec(server: ApiServer) -> None:
-    namespace = server.namespace("crds-status")
-    made = server.kube.create(MODEL_LOOPS, namespace, {**_loop(), "status": {"champion": 1}})
-    assert "status" not in made
-    assert "status" not in server.kube.patch(MODEL_LOOPS, namespace, "my-model", {"status": {"champion": 1}})
-    changed = {"status": {"champion": 1}, "spec": {"approval": "required"}}
-    patched = server.kube.patch(MODEL_LOOPS, namespace, "my-model", changed, "status")
-    assert (patched["status"], patched["spec"]["approval"]) == ({"champion": 1}, "automatic")
-    assert patched["metadata"]["generation"] == 1
-    edited = server.kube.patch(MODEL_LOOPS, namespace, "my-model", {"spec": {"approval": "required"}})
-    assert (edited["metadata"]["generation"], edited["status"]) == (2, {"champion": 1})
