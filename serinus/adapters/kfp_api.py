@@ -102,12 +102,15 @@ class KfpRunner:
     def active(self, loop: str) -> tuple[RunState, ...]:
         """The runs of the loop that may still change; at most one."""
         _check("loop", loop)
-        experiment = self._experiments.get(loop) or self._client.experiment(loop)
-        if not experiment:
-            return ()
-        self._experiments[loop] = experiment
-        states = [self._state(run) for run in self._active(loop, experiment)]
-        return tuple(state for state in states if state.active)
+        experiment = self._experiments.get(loop, "")
+        try:
+            runs = self._active(loop, experiment) if experiment else None
+        except Missing:  # somebody deleted it, or the installation is another one
+            runs = None
+        if runs is None:
+            experiment = self._experiments[loop] = self._client.experiment(loop)
+            runs = self._active(loop, experiment) if experiment else []
+        return tuple(state for run in runs if (state := self._state(run)).active)
 
     def cancel(self, key: str) -> None:
         """End the run; it becomes `failed` once its pods are gone. Idempotent."""

@@ -163,6 +163,8 @@ class KfpClient:
             words = given.get("error") or given.get("message") or given.get("error_message") or words
         except (TypeError, ValueError, AttributeError):
             pass
+        if 300 <= error.status < 400:
+            words = f"sent elsewhere ({(error.headers or {}).get('Location', 'nowhere')}): a login is in the way"
         text = f"Kubeflow Pipelines at {self.url}: {what}: {error.status}: {str(words)[:500]}"
         if error.status == 409:
             return Conflict(text)

@@ -21,6 +21,7 @@ from serinus.errors import Fatal, Unavailable
 from serinus.facts import RunRequest, RunState
 from serinus.render.pipeline import content_hash
 from tests.servers import patience
+from tests.standins.kfp.backend import Backend
 from tests.standins.kfp.server import Server, serving
 
 REQUESTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -194,6 +195,25 @@ def test_a_login_page_is_no_answer(place: Place) -> None:
     for question in questions(place.runner()):
         with pytest.raises(Unavailable, match="a login page"):
             question()
+
+
+def test_a_login_that_sends_elsewhere_is_not_followed(place: Place) -> None:
+    place.server.faults.set({"redirect": True})
+    for question in questions(place.runner()):
+        with pytest.raises(Unavailable, match=r"302: sent elsewhere \(/dex/auth\): a login is in the way"):
+            question()
+
+
+def test_an_installation_that_was_made_anew_is_not_asked_for_what_the_old_one_had(place: Place, tmp_path: Path) -> None:
+    runner = place.runner()
+    assert runner.submit(asked("flights-1")).active
+    assert len(runner.active("flights")) == 1
+    old, place.server.backend = place.server.backend, Backend(tmp_path / "anew")
+    assert runner.active("flights") == ()
+    assert runner.submit(asked("flights-1")).active
+    assert len(runner.active("flights")) == 1
+    for run in (*(old.folder / "runs").iterdir(), *(tmp_path / "anew" / "runs").iterdir()):
+        folder.kill(run)
 
 
 def test_a_create_whose_answer_is_lost_made_one_run(place: Place) -> None:
@@ -379,6 +399,7 @@ def test_a_token_is_sent_and_read_anew_for_every_request(tmp_path: Path, compile
 
 
 def test_a_profiles_runs_are_made_and_found_in_its_namespace(place: Place) -> None:
+    place.server.backend.multi_user = True
     runner = place.runner(namespace="team")
     runner.submit(asked("flights-1"))
     assert [run.key for run in runner.active("flights")] == ["flights-1"]

@@ -58,7 +58,7 @@ KUBERNETES = {
 
 def compiled(image: str, full: bool) -> str:
     """A pipeline of one step as KFP compiles it; with the resources and Kubernetes settings of FULL, or without."""
-    from kfp import compiler, dsl
+    from kfp import compiler, dsl, kubernetes
 
     @dsl.component(base_image=image, install_kfp_package=False)  # type: ignore[untyped-decorator]
     def step(x: str) -> str:
@@ -70,6 +70,10 @@ def compiled(image: str, full: bool) -> str:
         if full:
             task.set_cpu_request("200m").set_cpu_limit("1.5").set_memory_request("512Mi").set_memory_limit("2G")
             task.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit("1")
+            kubernetes.set_image_pull_policy(task, "IfNotPresent")
+            kubernetes.add_node_selector(task, "pool", "train")
+            kubernetes.use_secret_as_env(task, "bucket", {"S3_KEY": "S3_KEY"})
+            kubernetes.use_secret_as_env(task, "db", {"password": "DB_PASSWORD", "user": "DB_USER"})
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "one.yaml"
@@ -81,9 +85,9 @@ def documents(text: str) -> list[Any]:
     return list(yaml.safe_load_all(text))
 
 
-def test_image_and_resources_are_as_kfp_compiles_them_and_the_rest_as_kfp_kubernetes_does() -> None:
+def test_image_resources_and_what_is_kubernetes_own_are_as_kfp_and_kfp_kubernetes_compile_them() -> None:
     pipeline, platform = documents(render(compiled("any", full=False), FULL, IMAGE, "IfNotPresent"))
-    assert [pipeline] == documents(compiled("mine:1", full=True))
+    assert [pipeline, platform] == documents(compiled("mine:1", full=True))
     assert platform == {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {"exec-step": KUBERNETES}}}}}
 
 

@@ -20,9 +20,10 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path("/tmp/kfp-standin"), help="state, logs, artifacts")  # noqa: S108
     parser.add_argument("--token", default=os.environ.get("STANDIN_TOKEN", ""), help="bearer token that it wants")
     parser.add_argument("--service-account", action="append", help="one that exists; repeat; none given: all do")
+    parser.add_argument("--multi-user", action="store_true", help="things belong to namespaces")
     given = parser.parse_args()
     accounts = frozenset(given.service_account) if given.service_account else None
-    server = Server((given.host, given.port), Backend(given.folder, accounts), given.token)
+    server = Server((given.host, given.port), Backend(given.folder, accounts, given.multi_user), given.token)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise SystemExit(0)

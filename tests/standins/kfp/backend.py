@@ -34,10 +34,15 @@ _NEVER = "1970-01-01T00:00:00Z"
 
 @dataclass
 class Backend:
-    """The state of one installation. accounts: the service accounts there are; None is any."""
+    """The state of one installation.
+
+    accounts: the service accounts there are; None is any. multi_user: whether things belong to a namespace each; on a
+    standalone installation what a client says of namespaces is ignored.
+    """
 
     folder: Path
     accounts: frozenset[str] | None = None
+    multi_user: bool = False
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _state: dict[str, list[Object]] = field(default_factory=dict)
 
@@ -53,8 +58,12 @@ class Backend:
     def listing(self, kind: str, query: Mapping[str, str], **owner: str) -> Object:
         """A page of experiments, pipelines, versions (of a pipeline) or runs (of an experiment, or of all)."""
         bounds = {**owner, **{k: v for k in ("experiment_id", "namespace") if (v := query.get(k))}}
+        if not self.multi_user:
+            bounds.pop("namespace", None)
         with self._lock:
             items = self._runs() if kind == "runs" else self._state[kind]
+            if kind == "runs" and "experiment_id" in bounds:
+                self.get("experiments", experiment_id=bounds["experiment_id"])
             if kind == "runs" and "namespace" in bounds:  # a run's namespace is its experiment's
                 mine = {e["experiment_id"] for e in self._state["experiments"] if e["namespace"] == bounds["namespace"]}
                 items = [run for run in items if run["experiment_id"] in mine]
@@ -75,7 +84,7 @@ class Backend:
 
     def create_experiment(self, body: Object) -> Object:
         """Raises Refused (409) for a name that there is."""
-        name, namespace = body.get("display_name", ""), body.get("namespace", "")
+        name, namespace = body.get("display_name", ""), self._namespace(body)
         about = {"display_name": name, "description": body.get("description", ""), "namespace": namespace}
         with self._lock:
             self._unique("experiments", name, namespace=namespace)
@@ -85,7 +94,7 @@ class Backend:
     def create_pipeline(self, text: str, name: str, about: Mapping[str, str]) -> Object:
         """A pipeline, and its first version of the same name."""
         with self._lock:
-            namespace = about.get("namespace", "")
+            namespace = self._namespace(about)
             self._unique("pipelines", name, namespace=namespace)
             made = {
                 "pipeline_id": str(uuid.uuid4()), "display_name": name, "name": name, "created_at": _now(),
@@ -159,6 +168,9 @@ class Backend:
         return {}
 
     # --- how -----------------------------------------------------------------------------------------------------
+
+    def _namespace(self, body: Mapping[str, Any]) -> str:
+        return str(body.get("namespace") or "") if self.multi_user else ""
 
     def _runs(self) -> list[Object]:
         paths = [path.parent for path in (self.folder / "runs").glob("*/api.json")]

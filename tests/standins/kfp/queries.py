@@ -14,6 +14,10 @@ _KEYS = (
     "display_name", "name", "state", "created_at", "finished_at", "storage_state", "experiment_id", "description",
     "run_id", "pipeline_id", "pipeline_version_id", "recurring_run_id", "namespace",
 )  # fmt: skip
+_NUMBERS = {
+    1: "EQUALS", 2: "NOT_EQUALS", 3: "GREATER_THAN", 5: "GREATER_THAN_EQUALS", 6: "LESS_THAN", 7: "LESS_THAN_EQUALS",
+    8: "IN", 9: "IS_SUBSTRING",
+}  # fmt: skip
 _LARGEST, _DEFAULT = 200, 10
 
 
@@ -76,6 +80,8 @@ def _filter(text: str) -> Callable[[Object], bool]:
 
 def _predicate(predicate: Object) -> Callable[[Object], bool]:
     key, operation = predicate.get("key"), predicate.get("operation")
+    if isinstance(operation, int):  # in the client's own questions
+        operation = _NUMBERS.get(operation)
     if key not in _KEYS:
         raise Refused(400, f"Invalid input error: unrecognized filter key {key!r}")
     value = next((predicate[k] for k in ("stringValue", "string_value", "timestampValue") if k in predicate), None)

@@ -1,6 +1,6 @@
 """The stand-in's HTTP server: the v2beta1 API, and what a test does to it.
 
-POST /standin/faults    {"slow": seconds, "unavailable": seconds, "drop_creates": n, "login_page": true}
+POST /standin/faults    {"slow": seconds, "unavailable": seconds, "drop_creates": n, "login_page": true, ...}
 GET  /standin/runs/ID/PATH    a file of a run's folder: log.txt, artifacts/…/card
 """
 
@@ -37,6 +37,7 @@ class Faults:
     unavailable_until: float = 0.0  # time.monotonic() up to which every answer is a 503
     drop_creates: int = 0  # of so many runs the creation is not answered: the connection ends
     login_page: bool = False  # everything is a login page, with status 200
+    redirect: bool = False  # everything is elsewhere: 302
 
     def set(self, wanted: Object) -> None:
         """As POST /standin/faults says them; what is not named is over."""
@@ -44,6 +45,7 @@ class Faults:
         self.unavailable_until = time.monotonic() + float(wanted.get("unavailable", 0))
         self.drop_creates = int(wanted.get("drop_creates", 0))
         self.login_page = bool(wanted.get("login_page", False))
+        self.redirect = bool(wanted.get("redirect", False))
 
 
 class Server(ThreadingHTTPServer):
@@ -92,7 +94,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.server.calls.append(f"{self.command} {path}")
         time.sleep(faults.slow)
-        if faults.login_page:
+        if faults.redirect:
+            self._send(302, b"", "text/html\r\nLocation: /dex/auth")
+        elif faults.login_page:
             self._send(200, _LOGIN, "text/html")
         elif time.monotonic() < faults.unavailable_until:
             self._send(503, b"upstream connect error", "text/plain")
@@ -122,7 +126,7 @@ class Handler(BaseHTTPRequestHandler):
         given: Any = json.loads(body) if body else {}
         words = re.split(r"[/:]", path.strip("/"))
         routes: dict[tuple[str, int, str, str], Callable[[], Object]] = {
-            ("GET", 1, "healthz", ""): lambda: {"multi_user": bool(self.server.token)},
+            ("GET", 1, "healthz", ""): lambda: {"multi_user": backend.multi_user},
             ("GET", 1, "experiments", ""): lambda: backend.listing("experiments", query),
             ("POST", 1, "experiments", ""): lambda: backend.create_experiment(given),
             ("GET", 2, "experiments", ""): lambda: backend.get("experiments", experiment_id=words[1]),
@@ -175,9 +179,11 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(folder: Path, port: int = 0, token: str = "", accounts: frozenset[str] | None = None) -> Iterator[Server]:
+def serving(
+    folder: Path, port: int = 0, token: str = "", accounts: frozenset[str] | None = None, multi_user: bool = False
+) -> Iterator[Server]:
     """A stand-in in a thread of this process; the runs it started go on when it ends."""
-    server = Server(("127.0.0.1", port), Backend(folder, accounts), token)
+    server = Server(("127.0.0.1", port), Backend(folder, accounts, multi_user), token)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
