@@ -52,18 +52,29 @@ async def drive(
         # Before kopf looks for tasks that are left over: it would give ours five seconds, and then cut them off.
         await loops.end()
         beating.cancel()
+        ending.set()  # kopf's own task waits for it
+
+    async def asked() -> None:
+        # A signal may have come before kopf took them over.
+        while not stop.is_set():
+            await asyncio.sleep(0.2)
+        ending.set()
 
     kopf.on.cleanup(registry=registry)(ended)
+    ending = asyncio.Event()
+    asking = asyncio.create_task(asked())
     try:
         await kopf.operator(
             registry=registry,
             settings=handlers.settings(),
             clusterwide=where is None,
             namespaces=[where] if where else [],
+            stop_flag=ending,
         )
         stop.set()  # kopf takes the signals, and ends without an error only for them
     finally:
         beating.cancel()
+        asking.cancel()
         wiring.close()
 
 

@@ -41,6 +41,7 @@ class Election:
     holder: str = ""  # as last seen
     told: Callable[[str], None] = lambda _: None  # is told of the holder at every look
     _renewed: float = 0.0  # monotonic; of our own latest renewal
+    _trouble: str = ""  # why the latest renewal failed
     _mark: _Mark | None = None
     _marked: float = 0.0  # monotonic; when `_mark` was first seen
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -78,9 +79,13 @@ class Election:
         return True
 
     def keep(self, lost: Callable[[str], None]) -> None:
-        """Renew in a thread of its own; `lost` is told, once, when the lease is gone or cannot be renewed."""
+        """Renew in a thread of its own; `lost` is told when the lease is gone or could not be renewed in time.
+
+        Another thread watches the time, since a request that hangs must not let the lease run out unnoticed.
+        """
         self._thread = threading.Thread(target=self._renew, args=(lost,), name="lease", daemon=True)
         self._thread.start()
+        threading.Thread(target=self._guard, args=(lost,), name="lease guard", daemon=True).start()
 
     def release(self) -> None:
         """Stop renewing and give the lease up, so that a standby takes over at once."""
@@ -102,20 +107,22 @@ class Election:
     def _renew(self, lost: Callable[[str], None]) -> None:
         wait = RENEW
         while not self._stop.wait(wait):
-            now, why, wait = time.monotonic(), "", RETRY
+            wait = RETRY
             try:
-                if self.attempt(now):
+                if self.attempt(time.monotonic()):
                     wait = RENEW
                 elif self.holder != self.identity:
-                    why = f"{self.holder or 'nobody'} holds the lease"
                     self.leading = False
-                    lost(why)
+                    lost(f"{self.holder or 'nobody'} holds the lease")
                     return
             except SerinusError as error:
-                why = str(error)
+                self._trouble = str(error)
+
+    def _guard(self, lost: Callable[[str], None]) -> None:
+        while not self._stop.wait(RETRY / 2):
             if time.monotonic() - self._renewed > PATIENCE:
                 self.leading = False
-                lost(f"the lease could not be renewed for {PATIENCE:.0f} s: {why}")
+                lost(f"the lease could not be renewed for {PATIENCE:.0f} s: {self._trouble or 'no answer'}")
                 return
 
     def _free(self, lease: dict[str, Any], now: float) -> bool:

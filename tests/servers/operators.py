@@ -28,7 +28,7 @@ from serinus.adapters.kube import (
     Kube,
     Object,
 )
-from serinus.errors import Conflict, SerinusError
+from serinus.errors import Conflict, Fatal, SerinusError
 from services.cli.tools import EXAMPLE
 from services.platform import Platform
 from tests.servers import kube_ledgers
@@ -151,7 +151,7 @@ def model_loop(name: str, **changes: Any) -> Object:
 
 @contextmanager
 def stage(server: ApiServer, platform: Platform, folder: Path) -> Iterator[Stage]:
-    """The stage for one test; its operators have ended afterwards."""
+    """The stage for one test; afterwards its operators have ended and no ModelLoop is left."""
     install(server)
     server.namespace(platform.pod_namespace)
     made = Stage(server, platform, folder)
@@ -159,8 +159,12 @@ def stage(server: ApiServer, platform: Platform, folder: Path) -> Iterator[Stage
         yield made
     finally:
         for operator in made.operators:
-            with suppress(AssertionError):
-                operator.end()
+            operator.end()
+        for loop in made.kube.list(MODEL_LOOPS, None):
+            about = loop["metadata"]
+            made.kube.delete(MODEL_LOOPS, about["namespace"], about["name"])
+            with suppress(Fatal):  # gone already
+                made.kube.patch(MODEL_LOOPS, about["namespace"], about["name"], {"metadata": {"finalizers": None}})
 
 
 def install(server: ApiServer) -> None:
