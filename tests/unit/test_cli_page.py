@@ -147,3 +147,16 @@ def test_history_names_the_day_where_it_changes() -> None:
 )  # fmt: skip
 def test_stretches_of_time_are_told_in_two_units(seconds: float, text: str) -> None:
     assert page.lasting(timedelta(seconds=seconds)) == text
+
+
+def test_a_loop_elsewhere_says_where_and_what_its_driver_says_is_wrong() -> None:
+    troubles = (("not ready", "version 4 gets 5 % and is not ready"), ("spec", "edit 2 is not in force"))
+    status = replace(SERVING, waiting=5, notices={"registry": "refused"})
+    view = replace(IDLE, status=status, where="namespace air", options=" --loop flights", troubles=troubles)
+    text = _printed(page.page(view), 1000)
+    assert f"{LOOP}  namespace air  ● up" in text
+    assert "not ready  version 4 gets 5 % and is not ready\n" in text
+    assert "spec       edit 2 is not in force" in text
+    assert "registry" not in text
+    assert "version 5; `serinus approve 5 --loop flights` lets it in" in text
+    assert "● down  nobody looks at it" in _printed(page.page(replace(view, up=False, down="nobody looks at it")), 1000)
