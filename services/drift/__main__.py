@@ -1,4 +1,6 @@
-"""`python -m services.drift --loop-file FILE`: one look. Exit code 0: looked, 1: could not, 2: used wrongly."""
+"""`python -m services.drift --loop-file FILE`: one look at a local loop. `--cluster --namespace NS --loop NAME`: at one
+on a cluster. Exit code 0: looked, 1: could not, 2: used wrongly.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,20 @@ from pathlib import Path
 
 from serinus import wire
 from serinus.errors import SerinusError, SpecError
-from services.drift import job, local
+from services import platform
+from services.drift import job
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Look once; returns the exit code."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.cluster and not (given.namespace and given.loop):
+        parser.error("--cluster needs --namespace and --loop")
+    if not given.cluster and given.loop_file is None:
+        parser.error("expected --loop-file FILE, or --cluster")
     try:
-        look = local.check(given.loop_file, given.state, datetime.now(UTC), given.prometheus, given.mlflow)
+        look = _look(given)
     except SpecError as error:
         sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
         return 2
@@ -27,6 +35,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     sys.stdout.write(wire.dump(look).decode() + "\n" if given.json else _text(look))
     return 0 if look.looked else 1
+
+
+def _look(given: argparse.Namespace) -> job.Look:
+    now = datetime.now(UTC)
+    if given.cluster:
+        from services.drift import cluster
+
+        return cluster.check(platform.from_environment(), given.namespace, given.loop, now)
+    from services.drift import local
+
+    return local.check(given.loop_file, given.state, now, given.prometheus, given.mlflow)
 
 
 def _text(look: job.Look) -> str:
@@ -49,7 +68,6 @@ def _parser() -> argparse.ArgumentParser:
         "--loop-file",
         type=Path,
         default=environment("SERINUS_LOOP_FILE"),
-        required="SERINUS_LOOP_FILE" not in os.environ,
         help="the ModelLoop file [SERINUS_LOOP_FILE]",
     )
     parser.add_argument(
@@ -68,6 +86,11 @@ def _parser() -> argparse.ArgumentParser:
         default=environment("SERINUS_MLFLOW_URL", ""),
         help="MLflow's URL [SERINUS_MLFLOW_URL, the one of the state folder]",
     )
+    parser.add_argument(
+        "--cluster", action="store_true", help="a ModelLoop on Kubernetes; addresses by SERINUS_* variables"
+    )
+    parser.add_argument("--namespace", default="", help="its namespace")
+    parser.add_argument("--loop", default="", help="its name")
     parser.add_argument("--json", action="store_true", help="print the look as JSON")
     return parser
 
