@@ -25,6 +25,8 @@ FILES = (".a", ".c", ".cpp", ".exe", ".h", ".opt-1.pyc", ".opt-2.pyc", ".pxd", "
 # Opened by name while a program runs, so that ldd does not show it: a thread that is cancelled needs it.
 OPENED = ("libgcc_s.so.1",)
 USERS = "root:x:0:0:root:/root:/sbin/nologin\nserinus:x:10001:10001:serinus:/tmp:/sbin/nologin\n"
+# Without this file glibc asks the name server before /etc/hosts, for localhost too.
+NAMES = "passwd: files\ngroup: files\nhosts: files dns\n"
 GROUPS = "root:x:0:\nserinus:x:10001:\n"
 
 
@@ -100,6 +102,7 @@ def main(venv: Path, root: Path) -> None:
         link(inside(place, root), store)
     (root / "etc/passwd").write_text(USERS)
     (root / "etc/group").write_text(GROUPS)
+    (root / "etc/nsswitch.conf").write_text(NAMES)
     (root / "tmp").mkdir()
     (root / "tmp").chmod(0o1777)
 

@@ -29,7 +29,7 @@ PATIENCE = 180.0  # seconds until a pod is where it should be; a few on an idle 
 
 # What a container finds of itself, as JSON.
 PROBE = """
-import importlib.util, json, os, shutil
+import importlib.util, json, os, shutil, socket, ssl
 places = ":".join(["/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", os.environ["PATH"]])
 names = ["sh", "bash", "dash", "busybox", "mktemp", "gcc", "cc", "ld", "make", "uv", "pip", "pip3", "apt-get", "dpkg",
          "apk", "curl", "wget", "perl"]
@@ -42,6 +42,8 @@ print(json.dumps({
     "user": [os.getuid(), os.getgid()],
     "programs": sorted(name for name in names if shutil.which(name, path=places)),
     "modules": sorted(name for name in ("pip", "uv", "alibi_detect") if importlib.util.find_spec(name)),
+    "localhost": socket.gethostbyname("localhost"),
+    "authorities": ssl.create_default_context().cert_store_stats()["x509_ca"] > 50,
     "writable": [folder for folder in ("", "/opt/serinus", "/etc", "/tmp") if not refused(folder)],
 }))
 """
@@ -129,7 +131,13 @@ def test_an_image_is_nobody_and_holds_no_tools(
     assert reached(kube, namespace, f"probe-{name}", "Succeeded", "Failed")["phase"] == "Succeeded"
     found = json.loads(said(namespace, f"probe-{name}", "probe"))
     assert set(found.pop("programs")) <= set(programs)
-    assert found == {"user": [10001, 10001], "modules": [], "writable": ["/tmp"]}  # noqa: S108
+    assert found == {
+        "user": [10001, 10001],
+        "modules": [],
+        "localhost": "127.0.0.1",
+        "authorities": True,
+        "writable": [TMP],
+    }
 
 
 @pytest.mark.parametrize(
