@@ -104,6 +104,13 @@ kind-demo: setup ## On that cluster: a canary that is let in, and a broken one t
 kind-down: ## Take that cluster away
 	@tools/kind-down
 
+.PHONY: test-images
+test-images: setup ## Build what the tests on a cluster need besides: images as users derive them from ours
+	rm -rf .cache/test-images
+	$(RUN) tests.cluster.images .cache/test-images
+	$(IMAGE_BUILD) --tag serinus-test/pipeline:1 .cache/test-images/pipeline
+	$(IMAGE_BUILD) --tag serinus-test/predictor:1 .cache/test-images/predictor
+
 .PHONY: clean
 clean: ## Remove what was built; .serinus folders of loops stay
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

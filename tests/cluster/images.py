@@ -10,6 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import serinus
 from tests import data_sets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +30,7 @@ def write(folder: Path) -> None:
     for name in ("pipeline", "predictor"):
         context = folder / name
         context.mkdir(parents=True)
-        (context / "Dockerfile").write_text(_DOCKERFILE.format(base=f"serinus/{name}:0.1.0"))
+        (context / "Dockerfile").write_text(_DOCKERFILE.format(base=f"serinus/{name}:{serinus.__version__}"))
         shutil.copyfile(ROOT / "examples" / "flights" / "faulty.py", context / "faulty.py")
     _, frame = data_sets.binary(1200)
     (folder / "pipeline" / "data").mkdir()
