@@ -31,7 +31,9 @@ def approve(place: Place, version: int, reason: str) -> None:
     before = _status(place)
     if version != before.waiting:
         raise Fatal(f"version {version} does not wait for approval; {_waits(before)}")
-    _ask(place, "approve", version, reason)
+    after = _ask(place, "approve", version, reason)
+    if version not in (after.approved, _canary(after), after.champion):  # it was superseded while the person decided
+        raise Fatal(f"version {version} was not let in; `serinus history{place.options}` says why")
     then = "once the rollout before it has ended" if before.rollout is not None else "now"
     context.say(f"Version {version} was let in; its rollout begins {then}.")
 
@@ -39,11 +41,13 @@ def approve(place: Place, version: int, reason: str) -> None:
 def reject(place: Place, version: int, reason: str) -> None:
     """Refuse the waiting version, or throw the canary back. Raises Fatal when the version is neither."""
     before = _status(place)
-    canary = before.rollout.version if before.rollout is not None else None
+    canary = _canary(before)
     if version not in (before.waiting, canary):
         on_its_way = f", and version {canary} is on its way" if canary is not None else ""
         raise Fatal(f"version {version} neither waits nor is on its way; {_waits(before)}{on_its_way}")
-    _ask(place, "reject", version, reason)
+    after = _ask(place, "reject", version, reason)
+    if version in (after.waiting, _canary(after), after.champion):  # it was promoted while the person decided
+        raise Fatal(f"version {version} was not rejected; `serinus history{place.options}` says why")
     context.say(f"Version {version} was rejected; it will not be tried again.")
 
 
@@ -54,8 +58,14 @@ def rollback(place: Place, reason: str) -> None:
         raise Fatal("there is nothing to roll back: no canary is on its way and no earlier champion is kept ready")
     gone = before.rollout.version if before.rollout is not None else before.champion
     after = _ask(place, "rollback", gone, reason)
+    if gone in (_canary(after), after.champion):
+        raise Fatal(f"version {gone} was not rolled back; `serinus history{place.options}` says why")
     serves = f"version {after.champion} serves" if after.champion is not None else "nobody serves"
     context.say(f"Version {gone} was rolled back; {serves}.")
+
+
+def _canary(status: Status) -> int | None:
+    return status.rollout.version if status.rollout is not None else None
 
 
 def _waits(status: Status) -> str:

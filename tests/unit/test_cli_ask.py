@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -13,8 +16,11 @@ from serinus import loading
 from serinus.adapters.fakes.registry import FakeRegistry
 from serinus.adapters.fakes.runner import FakeRunner
 from serinus.adapters.file_ledger import FileLedger
+from serinus.errors import Fatal
 from serinus.facts import Rollout, RunRecord, Status
+from services.cli import ask
 from services.cli.local import Local
+from services.cli.place import Asked, Place
 from tests.unit.cli_state import (
     EXAMPLE,
     LOOP,
@@ -155,3 +161,40 @@ def test_what_nobody_takes_up_stays_asked_for_and_is_1(tmp_path: Path, monkeypat
     assert said.exit_code == 1
     assert "the loop did not take the run up within 0 s; it stays asked for" in said.stderr
     assert [request.kind for request in FileLedger(state / "ledger").read(LOOP).requests] == ["run"]
+
+
+class Overtaken(Local):
+    """A loop that something else happened to while the person decided; it took up what was asked all the same."""
+
+    after: Status
+
+    def ask(self, kind: Asked, version: int | None = None, reason: str = "") -> str:
+        self.status = lambda: self.after  # type: ignore[method-assign]
+        return super().ask(kind, version, reason)
+
+
+@pytest.mark.parametrize(
+    ("before", "word", "after", "said"),
+    [
+        (replace(SERVING, waiting=4), lambda place: ask.approve(place, 4, ""), replace(SERVING, waiting=5, decided=4),
+         "version 4 was not let in; `serinus history` says why"),
+        (ON_ITS_WAY, lambda place: ask.reject(place, 4, ""), replace(SERVING, champion=4, previous=3, decided=4),
+         "version 4 was not rejected; `serinus history` says why"),
+        (ON_ITS_WAY, lambda place: ask.rollback(place, ""), replace(SERVING, champion=4, previous=3, decided=4),
+         "version 4 was not rolled back; `serinus history` says why"),
+    ],
+)  # fmt: skip
+def test_what_was_overtaken_by_events_is_not_said_to_be_done(
+    before: Status,
+    word: Callable[[Place], None],
+    after: Status,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state = state_of(tmp_path, before)
+    place = Overtaken(state)
+    monkeypatch.setattr("uuid.uuid4", lambda: UUID(int=7))
+    place.after = replace(after, handled=(UUID(int=7).hex,))
+    with up(state), pytest.raises(Fatal, match=re.escape(said)):
+        word(place)
