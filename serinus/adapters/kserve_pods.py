@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any  # Kubernetes objects are JSON
 
 from serinus.facts import VariantState
+from serinus.render import names
 from serinus.render.kserve import CONTAINER, INITIALIZER
 
 Object = dict[str, Any]
@@ -13,17 +14,40 @@ _LONGEST = 500  # characters of a message
 _STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 
 
-def state(version: int, weight: int, service: Object | None, pods: Sequence[Object]) -> VariantState:
-    """One version: ready when a pod of it is, restarts of its containers that serve, and why it is not ready.
+def state(
+    version: int, weight: int, service: Object | None, pods: Sequence[Object], slices: Sequence[Object]
+) -> VariantState:
+    """One version: ready when a pod of it is and its Service knows it; its containers' restarts; why it is not ready.
 
-    service: its InferenceService; None when there is none, which explains itself.
+    service: its InferenceService; None when there is none, which explains itself. slices: its EndpointSlices, by which
+    gateways find it: on a busy cluster they are a second or two behind the pods.
     """
     staying = [pod for pod in pods if not _leaving(pod)]
     restarts = sum(int(s.get("restartCount", 0)) for pod in staying for s in _statuses(pod, "containerStatuses"))
     lives = service is not None and not _leaving(service)
-    ready = lives and any(_condition(pod, "Ready").get("status") == "True" for pod in staying)
+    up = any(_condition(pod, "Ready").get("status") == "True" for pod in staying)
+    ready = lives and up and any(_known(endpoint) for found in slices for endpoint in found.get("endpoints") or ())
     message = "" if ready else _why(service, pods, staying)
     return VariantState(version, ready, weight, message[:_LONGEST], restarts)
+
+
+def version_of(of: Object) -> int:
+    """Which version an object of ours belongs to."""
+    return int(of["metadata"]["labels"][names.VERSION_LABEL])
+
+
+def numbered(of: Object) -> bool:
+    """Whether it says so: not all that carries a loop's label was made here."""
+    return str((of["metadata"].get("labels") or {}).get(names.VERSION_LABEL, "")).isdecimal()
+
+
+def by_version(found: Iterable[Object]) -> dict[int, list[Object]]:
+    """Those that say which version they belong to."""
+    by: dict[int, list[Object]] = {}
+    for each in found:
+        if numbered(each):
+            by.setdefault(version_of(each), []).append(each)
+    return by
 
 
 def _why(service: Object | None, pods: Sequence[Object], staying: Sequence[Object]) -> str:
@@ -82,6 +106,10 @@ def _said_by_kserve(service: Object) -> str:
         if condition.get("status") == "False" and condition.get("message"):
             return f"{condition['type']}: {condition.get('reason', '')}: {condition['message']}"
     return ""
+
+
+def _known(endpoint: Object) -> bool:
+    return (endpoint.get("conditions") or {}).get("ready") is not False
 
 
 def _leaving(of: Object) -> bool:

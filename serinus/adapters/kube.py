@@ -46,12 +46,14 @@ SERVING_RUNTIMES = Kind("serving.kserve.io/v1alpha1", "servingruntimes", "Servin
 CLUSTER_SERVING_RUNTIMES = Kind(
     "serving.kserve.io/v1alpha1", "clusterservingruntimes", "ClusterServingRuntime", namespaced=False
 )
+REVISIONS = Kind("serving.knative.dev/v1", "revisions", "Revision")
 HTTP_ROUTES = Kind("gateway.networking.k8s.io/v1", "httproutes", "HTTPRoute")
 CRON_JOBS = Kind("batch/v1", "cronjobs", "CronJob")
 JOBS = Kind("batch/v1", "jobs", "Job")
 DEPLOYMENTS = Kind("apps/v1", "deployments", "Deployment")
 PODS = Kind("v1", "pods", "Pod")
 SERVICES = Kind("v1", "services", "Service")
+ENDPOINT_SLICES = Kind("discovery.k8s.io/v1", "endpointslices", "EndpointSlice")
 SECRETS = Kind("v1", "secrets", "Secret")
 CONFIG_MAPS = Kind("v1", "configmaps", "ConfigMap")
 SERVICE_ACCOUNTS = Kind("v1", "serviceaccounts", "ServiceAccount")

@@ -53,6 +53,8 @@ EVERYWHERE = {
     "serving.kserve.io/inferenceservices": "get list watch create patch delete",
     "gateway.networking.k8s.io/httproutes": "get list watch create patch delete",
     "/pods": "list",
+    "discovery.k8s.io/endpointslices": "list",
+    "serving.knative.dev/revisions": "list",
     "batch/cronjobs": "list create patch delete",
     "/serviceaccounts": "list create patch delete",
     "rbac.authorization.k8s.io/roles": "list create patch delete",

@@ -31,6 +31,14 @@ job may do is here too.
 - apiGroups: [""]
   resources: [pods]
   verbs: [list]
+# Whether a version's Service knows its pods: no share before that.
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [list]
+# Which version a revision of Knative's is.
+- apiGroups: [serving.knative.dev]
+  resources: [revisions]
+  verbs: [list]
 # The drift job, its account and what that may do.
 - apiGroups: [batch]
   resources: [cronjobs]
