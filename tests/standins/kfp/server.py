@@ -38,6 +38,7 @@ class Faults:
     drop_creates: int = 0  # of so many runs the creation is not answered: the connection ends
     login_page: bool = False  # everything is a login page, with status 200
     redirect: bool = False  # everything is elsewhere: 302
+    together: threading.Barrier | None = None  # runs are created when so many are asked for at once
 
     def set(self, wanted: Object) -> None:
         """As POST /standin/faults says them; what is not named is over."""
@@ -46,6 +47,8 @@ class Faults:
         self.drop_creates = int(wanted.get("drop_creates", 0))
         self.login_page = bool(wanted.get("login_page", False))
         self.redirect = bool(wanted.get("redirect", False))
+        many = int(wanted.get("together", 0))
+        self.together = threading.Barrier(many, timeout=60) if many else None
 
 
 class Server(ThreadingHTTPServer):
@@ -107,6 +110,8 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if self.server.token and self.headers.get("Authorization") != f"Bearer {self.server.token}":
                 raise Refused(401, "Unauthenticated: the token is missing or wrong")
+            if (self.command, path) == ("POST", f"{API}/runs") and self.server.faults.together is not None:
+                self.server.faults.together.wait()
             answer = self._route(path.removeprefix(API), query, body)
         except Refused as refused:
             code = _CODES.get(refused.status, 2)
