@@ -6,8 +6,6 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
-from pathlib import Path
 
 from serinus.adapters.kube import Kube, Object
 from serinus.adapters.kube_ledger import KubeLedger
@@ -16,13 +14,13 @@ from serinus.adapters.prometheus import PrometheusMetrics
 from serinus.errors import Fatal
 from serinus.facts import Routing, RoutingState, RunRequest, RunState
 from serinus.ports import Router, Runner
-from serinus.render import gateway, kserve, names, pipeline
+from serinus.render import gateway, kserve, names
 from serinus.spec import ModelLoop
+from services import runs
 from services.driver import Ports
 from services.operator.drift import DriftJob
 from services.platform import Platform
 
-PIPELINE = Path(__file__).resolve().parents[2] / "pipelines" / "compiled" / "training.yaml"
 Inbox = Callable[[str, str], Iterable[Object]]
 """A namespace and a loop to its LoopRequests and ModelApprovals."""
 _DEADLINE = timedelta(hours=1)  # of runs of a loop whose spec nobody can read; they are about to be ended anyway
@@ -95,32 +93,21 @@ class ClusterWiring:
 
     def _looking(self, current: Current) -> Runner:
         """A runner for questions: whose pipeline it is does not matter to them, when a run is late does."""
-        deadline = current.spec.spec.training.deadline if current.spec is not None else _DEADLINE
+        from serinus.adapters.kfp_api import KfpRunner
+
+        platform, spec = self._platform, current.spec
+        deadline = spec.spec.training.deadline if spec is not None else _DEADLINE
         with self._lock:
             if deadline not in self._runners:
-                self._runners[deadline] = self._runner(compiled(), deadline)
+                self._runners[deadline] = KfpRunner(
+                    platform.kfp_url, runs.compiled(), platform.mlflow_url, platform.kfp_namespace,
+                    platform.kfp_token_path, deadline, self._registry.reason, refuse=self._registry.refuse,
+                )  # fmt: skip
             return self._runners[deadline]
 
     def _making(self, current: Current) -> Runner:
         """A runner that makes the loop's own runs; rendering its pipeline takes a tenth of a second, seldom."""
-        training, platform = current.known.spec.training, self._platform
-        text = pipeline.render(compiled(), training, platform.pipeline_image, platform.image_pull_policy)
-        return self._runner(text, training.deadline, training.service_account)
-
-    def _runner(self, text: str, deadline: timedelta, service_account: str | None = None) -> Runner:
-        from serinus.adapters.kfp_api import KfpRunner
-
-        platform = self._platform
-        return KfpRunner(
-            platform.kfp_url, text, platform.mlflow_url, platform.kfp_namespace, platform.kfp_token_path,
-            deadline, self._registry.reason, service_account, refuse=self._registry.refuse,
-        )  # fmt: skip
-
-
-@lru_cache(maxsize=1)
-def compiled() -> str:
-    """The compiled pipeline that all loops' pipelines are made from."""
-    return PIPELINE.read_text(encoding="utf-8")
+        return runs.runner(self._platform, current.known.spec.training, self._registry)
 
 
 @dataclass(frozen=True)
