@@ -6,24 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
-from serinus.adapters.kube import LOOP_REQUESTS, MODEL_APPROVALS, Kind, Kube
+from serinus.adapters.kube import LOOP_REQUESTS, MODEL_APPROVALS, MODEL_LOOPS
 from serinus.errors import Fatal
-from serinus.render import admission
 from tests.servers import kube_ledgers
 from tests.servers.kubernetes import ApiServer
-from tests.servers.prometheus import until
+from tests.servers.policies import policies_hold
 
 SPACE = "requests"
-POLICIES = Kind(
-    "admissionregistration.k8s.io/v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", namespaced=False
-)
-BINDINGS = Kind(
-    "admissionregistration.k8s.io/v1",
-    "validatingadmissionpolicybindings",
-    "ValidatingAdmissionPolicyBinding",
-    namespaced=False,
-)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -113,48 +104,22 @@ def test_requests_and_approvals_are_told_apart_at_a_glance_and_found_by_their_lo
     assert others.stdout == ""
 
 
-KINDS = ((MODEL_APPROVALS, _approval), (LOOP_REQUESTS, _request))
 ROBOT = "system:serviceaccount:requests-signed:robot"
 
 
 @pytest.fixture(scope="module")
 def signed(server: ApiServer) -> Iterator[str]:
-    """A namespace where alice and a robot may ask and approve, under the policies; these go again after the tests."""
+    """A namespace where alice and a robot may ask and approve, under the policies."""
     namespace = server.namespace("requests-signed")
     for user in ("alice", ROBOT):
         _allow(server, namespace, user)
-    for each in admission.policies():
-        server.kube.apply(_kind(each), None, each)
-    _wait(server.kube, namespace, True)
-    yield namespace
-    for each in admission.policies():
-        server.kube.delete(_kind(each), None, each["metadata"]["name"])
-    _wait(server.kube, namespace, False)
-
-
-def _kind(policy: dict[str, Any]) -> Kind:
-    return POLICIES if policy["kind"] == POLICIES.kind else BINDINGS
-
-
-def _wait(kube: Kube, namespace: str, held: bool) -> None:
-    for kind, made in KINDS:
-        probe = {**made(), "metadata": {"name": "probe"}}
-        until(lambda kind=kind, probe=probe: _held(kube, kind, namespace, probe) is held, f"held: {held}")  # type: ignore[misc]
+    with policies_hold(server):
+        yield namespace
 
 
 def _allow(server: ApiServer, namespace: str, user: str) -> None:
     verbs = ["create", "update", "patch", "get"]
     kube_ledgers.allow(server, namespace, user, {"modelloops": ["get"], "looprequests": verbs, "modelapprovals": verbs})
-
-
-def _held(kube: Kube, kind: Kind, namespace: str, probe: dict[str, Any]) -> bool:
-    """Whether an object in another's name is refused; the policies come and go by a watch."""
-    try:
-        kube.create(kind, namespace, probe)
-    except Fatal:
-        return True
-    kube.delete(kind, namespace, "probe")
-    return False
 
 
 def test_an_approval_bears_the_name_of_who_gives_it(server: ApiServer, signed: str) -> None:
@@ -192,3 +157,41 @@ def test_nobody_can_be_named_by_a_later_edit(server: ApiServer, signed: str) -> 
             kube.patch(LOOP_REQUESTS, signed, "a-finding", {"spec": {"finding": {"rows": 7}}})
     labelled = {"metadata": {"labels": {"seen": "true"}}}
     assert server.kube.patch(MODEL_APPROVALS, signed, "a-word", labelled)["spec"] == {**approval["spec"], "reason": ""}
+
+
+NULLS: dict[str, Any] = {
+    "drift": {"drift": None},
+    "rollout.guardrails.errors": {"rollout": {"guardrails": {"errors": None}}},
+    "rollout.guardrails.rejections": {"rollout": {"guardrails": {"rejections": None, "errors": {"margin": 0.5}}}},
+    "rollout.guardrails.latency": {"rollout": {"guardrails": {"errors": {"margin": 0.5}, "latency": None}}},
+}
+
+
+@pytest.mark.parametrize("path", NULLS)
+def test_a_null_that_kubectl_apply_drops_is_no_silent_default(server: ApiServer, signed: str, path: str) -> None:
+    document = kube_ledgers.model_loop("quiet")
+    document["spec"].update(NULLS[path])
+    text, apply = yaml.safe_dump(document), ("apply", "--namespace", signed, "--filename=-")
+    plain = server.kubectl(*apply, stdin=text)
+    assert plain.returncode == 1
+    assert f"spec.{path}: expected null, which switches it off, got its default" in plain.stderr
+    assert "use `kubectl apply --server-side`" in plain.stderr
+    assert server.kube.get(MODEL_LOOPS, signed, "quiet") is None
+    assert server.kubectl(*apply, "--server-side", stdin=text).returncode == 0
+    kept = server.kube.get(MODEL_LOOPS, signed, "quiet")
+    server.kube.delete(MODEL_LOOPS, signed, "quiet")
+    place: Any = kept
+    for key in ("spec", *path.split(".")):
+        place = place[key]
+    assert place is None
+
+
+def test_kubectl_apply_may_say_anything_else_and_edits_by_other_means_may_too(server: ApiServer, signed: str) -> None:
+    document = kube_ledgers.model_loop("loud")
+    document["spec"]["training"]["params"] = {"errors": None, "latency": None}
+    document["spec"]["rollout"] = {"guardrails": {"errors": {"margin": 0.5}}}
+    applied = server.kubectl("apply", "--namespace", signed, "--filename=-", stdin=yaml.safe_dump(document))
+    assert (applied.returncode, applied.stderr) == (0, "")
+    for drift in (None, {"every": "2h"}, None):
+        edited = server.kube.patch(MODEL_LOOPS, signed, "loud", {"spec": {"drift": drift}})
+        assert edited["spec"]["drift"]["every"] == ("2h" if drift else "1h")

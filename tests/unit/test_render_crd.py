@@ -249,7 +249,7 @@ def test_the_charts_files_are_fresh_and_hold_what_is_rendered() -> None:
     assert [each["kind"] for each in yaml.safe_load_all(policies)] == [
         "ValidatingAdmissionPolicy",
         "ValidatingAdmissionPolicyBinding",
-    ] * 2
+    ] * 3
 
 
 def test_a_stale_file_and_one_too_many_are_told_and_put_right(
