@@ -42,7 +42,14 @@ def readme(values: str) -> str:
         "    helm install serinus charts/serinus --namespace serinus --create-namespace",
         "    helm test serinus --namespace serinus", "",
         "Upgrade and rollback leave loops, models and traffic alone. So does `helm uninstall`, unless `crds.keep` and "
-        "`mlflow.bundled.persistence.keep` are false. Examples of values are in [ci/](ci).", "",
+        "`mlflow.bundled.persistence.keep` are false. What was kept belongs to the next release of the same name and "
+        "namespace; for another one add `--take-ownership` to `helm install`.", "",
+        "What a cluster has once is made by one release: kinds, admission policies, the ClusterStorageContainer "
+        "and with it the MLflow server that models come from. A second release, for one namespace (`watchNamespace`), "
+        "switches them off and uses that server, as [ci/namespaced-values.yaml](ci/namespaced-values.yaml) does; the "
+        "other files in [ci/](ci) are examples too.", "",
+        "`helm test` asks the operator's lease, MLflow, Prometheus and Kubeflow Pipelines, and sends each loop that "
+        "serves its own examples, through the gateway if `test.gatewayUrl` says where pods reach it.", "",
         "## Values", "",
         "| key | value | default | meaning |", "| --- | --- | --- | --- |",
     ]  # fmt: skip

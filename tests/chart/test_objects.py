@@ -16,8 +16,7 @@ def test_by_default_nothing_is_made_that_other_parts_would_have_to_be_there_for(
 
 def test_a_namespaced_installation_makes_nothing_for_the_whole_cluster() -> None:
     assert kinds("namespaced") == {
-        "ConfigMap", "Deployment", "PersistentVolumeClaim", "Role", "RoleBinding", "Service", "ServiceAccount",
-        "ServingRuntime",
+        "ConfigMap", "Deployment", "Pod", "Role", "RoleBinding", "ServiceAccount", "ServingRuntime",
     }  # fmt: skip
 
 
@@ -123,6 +122,38 @@ def test_the_network_policies_let_through_what_is_needed_and_nothing_else() -> N
         "ingress": [{"ports": [{"port": "http", "protocol": TCP}], "from": [{"namespaceSelector": {}}]}],
         "egress": [DNS, _out(5432)],
     }
+
+
+def test_monitors_scrape_operators_and_predictors_of_every_namespace() -> None:
+    assert only("everything", "PodMonitor", "-operator")["spec"] == {
+        "selector": {"matchLabels": _selector("operator", name="loops")},
+        "podMetricsEndpoints": [{"port": "metrics", "path": "/metrics", "interval": "15s", "honorLabels": True}],
+    }
+    assert only("everything", "PodMonitor", "-predictors")["spec"] == {
+        "namespaceSelector": {"any": True},
+        "selector": {
+            "matchLabels": {"component": "predictor"},
+            "matchExpressions": [{"key": "serinus.dev/loop", "operator": "Exists"}],
+        },
+        "podMetricsEndpoints": [{"port": "http1", "path": "/metrics", "interval": "15s"}],
+    }
+    # Knative calls the container's port so, whatever the runtime calls it.
+    assert only("knative", "PodMonitor", "-predictors")["spec"]["podMetricsEndpoints"][0]["port"] == "user-port"
+
+
+def test_the_test_asks_as_the_operator_does_what_the_values_say() -> None:
+    pod = only("everything", "Pod", "-test")
+    assert pod["metadata"]["annotations"] == {
+        "helm.sh/hook": "test",
+        "helm.sh/hook-delete-policy": "before-hook-creation",
+    }
+    (container,) = pod["spec"]["containers"]
+    assert container["command"] == ["python", "-m", "services.smoke"]
+    assert container["args"] == ["--loop", "team-a/flight-delay", "--gateway", "http://envoy.projectcontour"]
+    operator = _pod("everything")
+    assert container["env"] == operator["containers"][0]["env"]
+    assert (container["image"], pod["spec"]["volumes"]) == (operator["containers"][0]["image"], operator["volumes"])
+    assert pod["spec"]["serviceAccountName"] == operator["serviceAccountName"]
 
 
 def test_people_get_their_rights_from_the_clusters_own_roles_but_for_approving() -> None:
