@@ -118,7 +118,7 @@ class KfpRunner:
         for run in self._read(self._client.runs(equals("display_name", key))):
             if run.key == key and run.state in kfp_runs.ACTIVE and run.state != CANCELING:
                 # First, because a run that is ended says nothing; of a run that ends well nobody asks for the reason.
-                self._keep(run, "cancelled")
+                self._keep(self._with_steps(run), "cancelled")
                 self._end(run)
 
     # --- making --------------------------------------------------------------------------------------------------
@@ -201,6 +201,7 @@ class KfpRunner:
         return runs[:1]
 
     def _state(self, run: Run) -> RunState:
+        run = self._with_steps(run)
         step = run.step_in("RUNNING") or run.step_in("SUCCEEDED")
         if run.phase == "failed":
             return self._failed(run)
@@ -209,6 +210,14 @@ class KfpRunner:
         if self._now() > run.created + self._deadline:
             return self._late(run)
         return RunState(run.key, run.loop, run.cause, run.phase, run.created, None, step)
+
+    def _with_steps(self, run: Run) -> Run:
+        """A list need not tell of a run's tasks; without them nobody could say where it is, or where it failed."""
+        if run.steps or run.phase not in ("running", "failed"):
+            return run
+        with contextlib.suppress(Missing):  # deleted in between
+            return kfp_runs.read(self._client.run(run.id), self._steps) or run
+        return run
 
     def _failed(self, run: Run) -> RunState:
         step = run.step_in("FAILED")

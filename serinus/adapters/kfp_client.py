@@ -46,6 +46,10 @@ class KfpClient:
         within = {"experiment_id": experiment} if experiment else self._namespaced()
         return list(self._pages("runs", self._client.runs.run_service_list_runs, predicates, within))
 
+    def run(self, run_id: str) -> Object:
+        """One run, with its tasks."""
+        return self._ask("asking for a run", lambda: self._client.runs.run_service_get_run(run_id, **_raw()))
+
     def create_run(self, run: Object) -> Object:
         """Make a run, whatever there is already."""
         from kfp_server_api.models import V2beta1Run

@@ -130,6 +130,17 @@ def test_a_failure_without_a_word_names_the_step_and_where_to_look(place: Place)
     )
 
 
+def test_the_step_is_known_although_lists_leave_it_out(place: Place) -> None:
+    place.server.backend.brief = True
+    runner = place.runner()
+    runner.submit(asked("flights-1"))
+    running = patience.wait_for(lambda: runner.active("flights"), lambda runs: runs[0].step == "patient")
+    assert [run.phase for run in running] == ["running"]
+    patience.say(place.code, "flights-1", "crash")
+    state = ended(runner, "flights-1")
+    assert (state.phase, state.step) == ("failed", "patient")
+
+
 def test_a_service_account_that_does_not_exist_is_suspected(place: Place) -> None:
     state = place.runner(service_account="nobody").submit(asked("flights-1"))
     assert (state.phase, state.step) == ("failed", "")

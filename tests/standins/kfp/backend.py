@@ -37,12 +37,13 @@ class Backend:
     """The state of one installation.
 
     accounts: the service accounts there are; None is any. multi_user: whether things belong to a namespace each; on a
-    standalone installation what a client says of namespaces is ignored.
+    standalone installation what a client says of namespaces is ignored. brief: lists of runs leave out their tasks.
     """
 
     folder: Path
     accounts: frozenset[str] | None = None
     multi_user: bool = False
+    brief: bool = False
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _state: dict[str, list[Object]] = field(default_factory=dict)
 
@@ -69,6 +70,8 @@ class Backend:
                 items = [run for run in items if run["experiment_id"] in mine]
                 bounds.pop("namespace")
             found = [i for i in items if all(i.get(name) == value for name, value in bounds.items())]
+            if self.brief:
+                found = [{name: value for name, value in i.items() if name != "run_details"} for i in found]
             return page("pipeline_versions" if kind == "versions" else kind, found, query, json.dumps(bounds))
 
     def get(self, kind: str, **by: str) -> Object:
