@@ -19,11 +19,16 @@ from serinus import durations
 Schema = dict[str, Any]
 _KEPT = (
     "type", "enum", "pattern", "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties",
-    "minimum", "maximum", "multipleOf",
+    "minimum", "maximum", "multipleOf", "required",
 )  # fmt: skip
+_TRANSLATED = (
+    "description", "default", "nullable", "exclusiveMinimum", "exclusiveMaximum", "properties", "additionalProperties",
+    "propertyNames", "items", "prefixItems",
+)  # fmt: skip
+_POSITIVE = "x-positive"
+_LEFT_OUT = ("$ref", "$defs", "title", _POSITIVE)
 _UNITS = ("w", "d", "h", "m", "s", "ms")
 _LONGEST = 64  # characters of a duration; more digits say nothing
-_POSITIVE = "x-positive"
 
 
 def structural(
@@ -35,7 +40,7 @@ def structural(
 
     rules: path (`data.source`; "" is the whole, `[]` a list's items, `{}` a mapping's values) -> its CEL rules.
     limits: path -> words that only the cluster needs, such as the sizes that bound what CEL may cost.
-    Raises KeyError when a path of either is no part of the model.
+    Raises KeyError when a path of either is no part of the model, ValueError for a word that has no translation here.
     """
     whole = model.model_json_schema(by_alias=True, mode="validation", schema_generator=_Generator)
     made = _converted(whole, whole.get("$defs", {}))
@@ -85,11 +90,19 @@ class _Generator(GenerateJsonSchema):
         return made
 
 
-def _converted(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:  # noqa: PLR0912 (one branch a word)
+def _converted(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     if "$ref" in schema:
         schema = {**definitions[schema["$ref"].rpartition("/")[2]], **schema}
     if "anyOf" in schema:
         schema = _united(schema, definitions)
+    unknown = schema.keys() - {*_KEPT, *_TRANSLATED, *_LEFT_OUT}
+    if unknown:
+        raise ValueError(f"expected words that this file knows how to write for Kubernetes, got {', '.join(unknown)}")
+    return {**_itself(schema), **_inside(schema, definitions)}
+
+
+def _itself(schema: Schema) -> Schema:
+    """What is said of the value as a whole."""
     made = {word: schema[word] for word in _KEPT if word in schema}
     if "description" in schema:
         made["description"] = " ".join(schema["description"].split())
@@ -106,8 +119,13 @@ def _converted(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:  # 
         made["format"] = "int64"
     if schema.get("pattern") == durations.PATTERN:
         made |= _duration(positive=_POSITIVE in schema)
-    if "required" in schema:
-        made["required"] = schema["required"]
+    return made
+
+
+def _inside(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
+    """What is said of the keys of a mapping, the items of a list."""
+    more, each = schema.get("additionalProperties"), schema.get("prefixItems", [schema.get("items")])[0]
+    made: Schema = {"items": _converted(each, definitions)} if each is not None else {}  # a pair is one of alike
     if "properties" in schema:
         made["properties"] = {
             # pydantic says nothing about a default that is made by a function: an empty mapping.
@@ -115,16 +133,13 @@ def _converted(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:  # 
             for name, part in schema["properties"].items()
         }
     elif "propertyNames" in schema:
-        each = _converted(schema["additionalProperties"], definitions)
-        made["properties"] = dict.fromkeys(schema["propertyNames"]["enum"], each)
-    elif schema.get("additionalProperties") is True:
+        made["properties"] = dict.fromkeys(
+            schema["propertyNames"]["enum"], _converted(schema["additionalProperties"], definitions)
+        )
+    elif more is True:
         made["x-kubernetes-preserve-unknown-fields"] = True
-    elif "additionalProperties" in schema:
-        made["additionalProperties"] = _converted(schema["additionalProperties"], definitions)
-    if "prefixItems" in schema:  # a pair of alike
-        made["items"] = _converted(schema["prefixItems"][0], definitions)
-    elif "items" in schema:
-        made["items"] = _converted(schema["items"], definitions)
+    elif more is not None:
+        made["additionalProperties"] = _converted(more, definitions)
     return made
 
 
@@ -133,7 +148,7 @@ def _said(name: str, part: Schema, whole: Schema) -> bool:
 
 
 def _united(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
-    """One type of several."""
+    """One type of several. Null is allowed where the file allows it: server-side apply keeps what it is given."""
     options = [option for option in schema["anyOf"] if option != {"type": "null"}]
     about = {word: value for word, value in schema.items() if word != "anyOf"}
     if len(options) == 1:

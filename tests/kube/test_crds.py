@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from tests.servers.kubernetes import ApiServer
 from tests.unit import cli_state
 from tests.unit.test_spec import loops
 
+ROOT = Path(__file__).resolve().parents[2]
 SPACE = "crds"
 
 
@@ -79,8 +82,14 @@ def test_the_definitions_are_structural_and_served(server: ApiServer, definition
 
 @pytest.mark.parametrize(
     "text",
-    [EXAMPLE, cli_state.EXAMPLE.read_text(), "\n".join(annotated_example())],
-    ids=["schema --example", "flights", "reference page"],
+    [
+        EXAMPLE,
+        cli_state.EXAMPLE.read_text(),
+        (ROOT / "examples" / "flights" / "kubernetes.yaml").read_text(),
+        "\n".join(annotated_example()),
+        *re.findall(r"```yaml\n(.*?kind: ModelLoop.*?)```", (ROOT / "README.md").read_text(), re.DOTALL),
+    ],
+    ids=["schema --example", "flights", "flights on a cluster", "reference page", "README"],
 )
 def test_the_examples_are_taken_as_they_are_on_a_laptop(server: ApiServer, text: str) -> None:
     applied = server.kubectl("apply", "--validate=strict", "--namespace", SPACE, "--filename=-", stdin=text)

@@ -219,6 +219,15 @@ def test_a_rule_for_what_is_not_there_is_a_mistake() -> None:
         structural(_Part, {"wrods": ({"rule": "true"},)})
 
 
+class _Odd(BaseModel):
+    address: Annotated[str, Field(json_schema_extra={"format": "uri"})]
+
+
+def test_a_word_that_would_be_lost_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="expected words that this file knows how to write for Kubernetes, got format"):
+        structural(_Odd)
+
+
 def test_the_definitions_are_named_as_the_api_has_them() -> None:
     assert LOOP["metadata"]["name"] == "modelloops.serinus.dev"
     assert LOOP["spec"]["names"] == {
