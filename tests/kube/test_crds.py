@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from serinus import loading
 from serinus.adapters.kube import MODEL_LOOPS
 from serinus.errors import Fatal, SpecError
-from serinus.render import crd
+from serinus.render import crd, rules
 from serinus.spec import ModelLoop
 from services.cli.reference import annotated_example
 from services.cli.tools import EXAMPLE
@@ -235,6 +235,20 @@ def test_what_the_file_may_not_say_is_refused_by_name(server: ApiServer, case: s
     said = _refused(server, document)
     assert f"{path}: " in said
     assert message in said
+
+
+ONLY_THE_OPERATOR: dict[str, dict[str, Any]] = {
+    "spec.training.schedule": {"training__schedule": "monday"},
+    "spec.data.positive": {"task": "regression", "validation": {"metric": "mae"}, "data__positive": "yes"},
+}
+
+
+@pytest.mark.parametrize("path", rules.OPERATORS)
+def test_what_no_rule_can_tell_is_left_to_the_operator(server: ApiServer, path: str) -> None:
+    stored = _made(server, _loop(**copy.deepcopy(ONLY_THE_OPERATOR[path])))
+    with pytest.raises(SpecError) as refusal:
+        _read(stored)
+    assert [problem.split(":")[0] for problem in refusal.value.problems] == [path]
 
 
 @pytest.mark.parametrize("name", ["my.model", "9lives", "a" * 41])

@@ -230,7 +230,7 @@ def assets() -> Path:
     lacks = [name for name in ("etcd", "kube-apiserver", "kubectl") if not (Path(given) / name).is_file()]
     assert given, f"{wanted}; got nothing. `setup-envtest use -p path 1.34` of controller-runtime makes one"
     assert not lacks, f"{wanted}; {given} lacks {', '.join(lacks)}"
-    return Path(given)
+    return Path(given).resolve()
 
 
 def _token(user: str) -> str:
