@@ -39,7 +39,8 @@ test-kube: setup ## Tests on a real API server: KUBEBUILDER_ASSETS is a folder w
 
 .PHONY: test-cluster
 test-cluster: setup ## Tests on the cluster of KUBECONFIG; its images come from `make images test-images`
-	$(RUN) pytest tests/cluster -p no:xdist $(PYTEST)
+	$(RUN) pytest tests/cluster -m "not disturbs" -n 4 --dist worksteal --durations=0 $(PYTEST)
+	$(RUN) pytest tests/cluster -m disturbs -p no:xdist --durations=0 $(PYTEST)
 
 .PHONY: check
 check: setup lint types fresh test ## Everything that CI runs

@@ -7,6 +7,7 @@ whose contexts `python -m tests.cluster.images` writes.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -86,8 +87,26 @@ class Installation:
 
 @contextlib.contextmanager
 def installed(folder: Path) -> Iterator[Installation]:
-    """The chart, installed, and gone again afterwards."""
+    """The chart, installed, and gone again afterwards. Processes that name the same folder share one installation."""
     kube = Kube.connect()
+    with _alone(folder) as users:
+        if not users.exists():
+            users.write_text("0 " + str(_install(kube, folder)))
+        count, took = users.read_text().split()
+        users.write_text(f"{int(count) + 1} {took}")
+    try:
+        yield Installation(kube, float(took))
+    finally:
+        with _alone(folder) as users:
+            count, took = users.read_text().split()
+            users.write_text(f"{int(count) - 1} {took}")
+            if int(count) == 1:
+                _remove(kube)
+                users.unlink()
+
+
+def _install(kube: Kube, folder: Path) -> float:
+    """From nothing; the seconds from `helm install` until all is ready."""
     _remove(kube)
     kube.apply(NAMESPACES, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     kubectl("-n", NAMESPACE, "apply", "--server-side", "-f", "-", stdin=json.dumps(_standin()))
@@ -97,10 +116,15 @@ def installed(folder: Path) -> Iterator[Installation]:
     upgrade(values)
     took = time.monotonic() - began
     kubectl("-n", NAMESPACE, "rollout", "status", f"deployment/{STANDIN}", "--timeout", "180s")
-    try:
-        yield Installation(kube, took)
-    finally:
-        _remove(kube)
+    return took
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[Path]:
+    """The file that counts who uses the installation, while nobody else looks at it."""
+    with (folder / "installation.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder / "installation"
 
 
 def upgrade(values: Path, *words: str) -> None:

@@ -14,7 +14,7 @@ from tests.cluster import installation, loops
 from tests.cluster.installation import NAMESPACE, PVCS, RELEASE, VALUES, Installation, kubectl, run
 from tests.cluster.loops import Loop
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.disturbs]
 HELM = ("-n", NAMESPACE)
 
 

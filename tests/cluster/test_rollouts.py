@@ -105,11 +105,19 @@ def _kill_operator(loop: Loop, _folder: Path) -> None:
 @pytest.mark.parametrize(
     "disturb",
     [
-        pytest.param(_kill_operator, id="operator killed at every stage"),
-        pytest.param(_upgrade, id="release upgraded"),
         pytest.param(_edit, id="spec edited"),
-        pytest.param(_for_a_minute("deployment/prometheus", "monitoring"), id="Prometheus away for a minute"),
-        pytest.param(_for_a_minute("deployment/serinus-mlflow", NAMESPACE), id="MLflow away for a minute"),
+        pytest.param(_kill_operator, id="operator killed at every stage", marks=pytest.mark.disturbs),
+        pytest.param(_upgrade, id="release upgraded", marks=pytest.mark.disturbs),
+        pytest.param(
+            _for_a_minute("deployment/prometheus", "monitoring"),
+            id="Prometheus away for a minute",
+            marks=pytest.mark.disturbs,
+        ),
+        pytest.param(
+            _for_a_minute("deployment/serinus-mlflow", NAMESPACE),
+            id="MLflow away for a minute",
+            marks=pytest.mark.disturbs,
+        ),
     ],
 )
 def test_a_rollout_ends_well_without_a_failed_request_whatever_happens_in_its_middle(
