@@ -19,6 +19,7 @@ import httpx
 import yaml
 
 from serinus.adapters.kube import (
+    ENDPOINT_SLICES,
     HTTP_ROUTES,
     INFERENCE_SERVICES,
     MODEL_LOOPS,
@@ -219,9 +220,10 @@ class KServe:
             if name not in pods:
                 self._pod(name, service)
             elif name not in self.broken and not pods[name].get("status", {}).get("conditions"):
-                self._ready(name)
+                self._ready(name, pods[name]["metadata"]["labels"])
         for name in pods.keys() - services.keys():
             self.kube.delete(PODS, self.namespace, name)
+            self.kube.delete(ENDPOINT_SLICES, self.namespace, name)
         for route in self.kube.list(HTTP_ROUTES, self.namespace):
             self._accept(route)
 
@@ -232,7 +234,11 @@ class KServe:
         spec = {"containers": [{"name": "kserve-container", "image": "none"}], "terminationGracePeriodSeconds": 0}
         self.kube.create(PODS, self.namespace, {"metadata": {"name": name, "labels": labels}, "spec": spec})
 
-    def _ready(self, name: str) -> None:
+    def _ready(self, name: str, labels: Object) -> None:
+        endpoint = {"addresses": ["10.1.2.3"], "conditions": {"ready": True}}
+        about = {"metadata": {"name": name, "labels": labels}, "addressType": "IPv4"}
+        with suppress(Conflict):
+            self.kube.create(ENDPOINT_SLICES, self.namespace, {**about, "endpoints": [endpoint]})
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         ready = [{"type": "Ready", "status": "True", "lastTransitionTime": now}]
         self.kube.patch(PODS, self.namespace, name, {"status": {"conditions": ready}}, "status")
