@@ -7,21 +7,14 @@ The compiled pipeline is the same for everybody. What differs from loop to loop 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from typing import Any  # KFP's intermediate representation is JSON
 
 import yaml
 
-from serinus.errors import Fatal, SpecError
+from serinus.errors import Fatal
+from serinus.spec import quantities
 from serinus.spec.model import Training
-
-_G = 1000**3
-_UNITS = {
-    "": 1, "M": 1000**2, "G": _G, "T": 1000**4, "P": 1000**5, "E": 1000**6,
-    "Ki": 1024, "Mi": 1024**2, "Gi": 1024**3, "Ti": 1024**4, "Pi": 1024**5, "Ei": 1024**6,
-}  # fmt: skip
-_CPU, _MEMORY, _COUNT = re.compile(r"(\d*\.)?\d+m?"), re.compile(r"(\d+)([MGTPE]|[KMGTPE]i)?"), re.compile(r"[1-9]\d*")
 
 
 def render(compiled: str, training: Training, image: str, pull_policy: str = "") -> str:
@@ -29,7 +22,7 @@ def render(compiled: str, training: Training, image: str, pull_policy: str = "")
 
     compiled: pipelines/compiled/training.yaml. image: of the steps, unless `training.image` names another.
     pull_policy: Always, IfNotPresent or Never; "" leaves it to Kubernetes.
-    Raises SpecError for resources that Kubeflow Pipelines cannot express, Fatal when `compiled` is no pipeline.
+    Raises Fatal when `compiled` is no pipeline, or would cache a step.
     """
     pipeline, platform = _documents(compiled)
     resources = _resources(dict(training.resources.items()))
@@ -70,35 +63,20 @@ def _documents(compiled: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _resources(wanted: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Each quantity twice: as text, and as the number that backends before 2.9 read."""
+    """Each quantity twice: as text, and as the number that older backends read."""
     found: dict[str, Any] = {}
-    problems: list[str] = []
     for side, suffix in (("requests", "Request"), ("limits", "Limit")):
-        for name, quantity in wanted.get(side, {}).items():
-            where = f"spec.training.resources.{side}.{name}"
-            if name == "cpu" and _CPU.fullmatch(quantity):
-                found[f"resourceCpu{suffix}"] = quantity
-                found[f"cpu{suffix}"] = float(quantity[:-1]) / 1000 if quantity.endswith("m") else float(quantity)
-            elif name == "memory" and (match := _MEMORY.fullmatch(quantity)):
-                found[f"resourceMemory{suffix}"] = quantity
-                found[f"memory{suffix}"] = float(match[1]) * _UNITS[match[2] or ""] / _G
-            elif "/" in name and side == "limits" and "accelerator" not in found and _COUNT.fullmatch(quantity):
-                found["accelerator"] = {
-                    "type": name, "count": quantity, "resourceType": name, "resourceCount": quantity,
-                }  # fmt: skip
-            else:
-                problems.append(f"{where}: {_expected(name)}; got {quantity!r}")
-    if problems:
-        raise SpecError(problems)
+        given = wanted.get(side, {})
+        if "cpu" in given:
+            found |= {f"resourceCpu{suffix}": given["cpu"], f"cpu{suffix}": quantities.cores(given["cpu"])}
+        if "memory" in given:
+            memory = given["memory"]
+            found |= {f"resourceMemory{suffix}": memory, f"memory{suffix}": quantities.gigabytes(memory)}
+    accelerator = quantities.accelerator(wanted.get("limits", {}))
+    if accelerator is not None:
+        kind, count = accelerator
+        found["accelerator"] = {"type": kind, "count": count, "resourceType": kind, "resourceCount": count}
     return found
-
-
-def _expected(name: str) -> str:
-    if name == "cpu":
-        return "expected cores such as 2, 0.5 or 500m"
-    if name == "memory":
-        return "expected whole bytes such as 512Mi, 4Gi or 2G"
-    return "Kubeflow Pipelines knows cpu, memory, and one kind of accelerator (nvidia.com/gpu: '1') under limits"
 
 
 def _extras(training: Training, pull_policy: str) -> dict[str, Any]:

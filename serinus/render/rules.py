@@ -47,6 +47,13 @@ def _leak(role: str) -> Rule:
     )
 
 
+_CPU = "!('cpu' in self) || self['cpu'].matches('^([0-9]*[.])?[0-9]+m?$')"
+_MEMORY = "!('memory' in self) || self['memory'].matches('^[0-9]+([MGTPE]|[KMGTPE]i)?$')"
+_QUANTITIES = (
+    _rule(_CPU, "expected cores for cpu, such as 2, 0.5 or 500m"),
+    _rule(_MEMORY, "expected whole bytes for memory, such as 512Mi, 4Gi or 2G"),
+)
+
 SPEC: Mapping[str, tuple[Rule, ...]] = {
     "": (
         _rule(
@@ -75,6 +82,18 @@ SPEC: Mapping[str, tuple[Rule, ...]] = {
     ),
     "data.checks.ranges{}": (_rule("self[0] <= self[1]", "expected [lowest, highest]"),),
     "training": (_one_of("estimator", "python"),),
+    "training.resources.requests": (
+        *_QUANTITIES,
+        _rule("self.all(name, name in ['cpu', 'memory'])", "expected cpu and memory; an accelerator goes under limits"),
+    ),
+    "training.resources.limits": (
+        *_QUANTITIES,
+        _rule(
+            "self.all(name, name in ['cpu', 'memory'] || name.contains('/') && self[name].matches('^[1-9][0-9]*$'))"
+            " && self.filter(name, !(name in ['cpu', 'memory'])).size() <= 1",
+            "expected cpu, memory and at most one kind of accelerator such as nvidia.com/gpu: '1'",
+        ),
+    ),
     "training.secrets": (
         _rule(
             "self.all(name, name.matches('^[A-Za-z_][A-Za-z0-9_]*$'))",
@@ -112,6 +131,7 @@ BEYOND: Mapping[str, str] = {
 
 OPERATORS: Mapping[str, str] = {
     "spec.data.positive": "that only two classes have a positive one: CEL sees no value whose type is open",
+    "spec.training.resources": "which quantities and accelerators Kubeflow Pipelines can express is its business",
     "spec.training.schedule": "whether a cron expression is one is more than a regular expression can say",
 }
 """Rules that only the operator checks; it reports them as condition Ready=False with reason InvalidSpec."""
@@ -125,6 +145,10 @@ LIMITS: Mapping[str, dict[str, Any]] = {
     "data.features.categorical[]": {"maxLength": 256},
     "data.checks.ranges": {"maxProperties": 1000},
     "training.secrets": {"maxProperties": 100},
+    "training.resources.requests": {"maxProperties": 10},
+    "training.resources.limits": {"maxProperties": 10},
+    "training.resources.requests{}": {"maxLength": 64},
+    "training.resources.limits{}": {"maxLength": 64},
     "rollout.steps": {"maxItems": 99, "minItems": 1},
 }
 """Sizes that bound what the rules may cost; far beyond what a loop needs."""

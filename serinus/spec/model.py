@@ -10,6 +10,7 @@ from croniter import croniter
 from pydantic import Field, field_validator, model_validator
 
 from serinus.durations import PositiveDuration
+from serinus.spec import quantities
 from serinus.spec.parts import Metric, Part, Reference
 
 Estimator = Literal["logistic-regression", "hist-gradient-boosting", "random-forest"]
@@ -44,7 +45,7 @@ class Training(Part):
     image: str | None = None
     """Cluster only: an image derived from our pipeline's that holds your own code."""
     resources: dict[Literal["requests", "limits"], dict[str, str]] = Field(default_factory=dict)
-    """Cluster only: Kubernetes resource requests and limits (cpu, memory) of a step's pod."""
+    """Cluster only: Kubernetes resource requests and limits of a step's pod: cpu, memory, one kind of accelerator."""
     node_selector: dict[str, str] = Field(default_factory=dict)
     """Cluster only: labels of the nodes that may run the steps."""
     secrets: dict[str, SecretKey] = Field(default_factory=dict)
@@ -58,6 +59,12 @@ class Training(Part):
             got = "none" if self.python is None else "both"
             raise ValueError(f"expected exactly one of estimator, python; got {got}")
         return self
+
+    @field_validator("resources")
+    @classmethod
+    def _expressible(cls, resources: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+        quantities.check(resources)
+        return resources
 
     @field_validator("secrets")
     @classmethod
