@@ -131,7 +131,6 @@ BEYOND: Mapping[str, str] = {
 
 OPERATORS: Mapping[str, str] = {
     "spec.data.positive": "that only two classes have a positive one: CEL sees no value whose type is open",
-    "spec.training.resources": "which quantities and accelerators Kubeflow Pipelines can express is its business",
     "spec.training.schedule": "whether a cron expression is one is more than a regular expression can say",
 }
 """Rules that only the operator checks; it reports them as condition Ready=False with reason InvalidSpec."""

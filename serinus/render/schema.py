@@ -133,9 +133,8 @@ def _inside(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
             for name, part in schema["properties"].items()
         }
     elif "propertyNames" in schema:
-        made["properties"] = dict.fromkeys(
-            schema["propertyNames"]["enum"], _converted(schema["additionalProperties"], definitions)
-        )
+        names = schema["propertyNames"]["enum"]
+        made["properties"] = {name: _converted(schema["additionalProperties"], definitions) for name in names}
     elif more is True:
         made["x-kubernetes-preserve-unknown-fields"] = True
     elif more is not None:

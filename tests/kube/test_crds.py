@@ -19,6 +19,7 @@ from serinus.render import crd, rules
 from serinus.spec import ModelLoop
 from services.cli.reference import annotated_example
 from services.cli.tools import EXAMPLE
+from tests.refused_specs import CASES
 from tests.servers import kube_ledgers
 from tests.servers.kubernetes import ApiServer
 from tests.unit import cli_state
@@ -146,86 +147,6 @@ def test_null_is_nothing_and_switches_off_what_is_on_by_default(server: ApiServe
     assert (spec.drift, spec.rollout.guardrails.errors) == (None, None)
 
 
-RISING = "expected rising percents from 1 to 99 such as [5, 25, 50], or [0, 100] for blue/green"
-CASES: dict[str, tuple[dict[str, Any], str, str]] = {
-    "two sources": (
-        {"data__source__sql": {"url": "sqlite://", "query": "SELECT 1"}},
-        "spec.data.source", "expected exactly one of files, sql, python",
-    ),
-    "no source": ({"data__source": {}}, "spec.data.source", "expected exactly one of files, sql, python"),
-    "only a null for a source": (
-        {"data__source": {"files": None}}, "spec.data.source", "expected exactly one of files, sql, python",
-    ),
-    "no model": ({"training": {"params": {}}}, "spec.training", "expected exactly one of estimator, python"),
-    "two models": ({"training__python": "a:b"}, "spec.training", "expected exactly one of estimator, python"),
-    "unknown estimator": (
-        {"training__estimator": "oracle"}, "spec.training.estimator",
-        "expected one of logistic-regression, hist-gradient-boosting, random-forest",
-    ),
-    "a variable that no shell knows": (
-        {"training__secrets": {"DB-PASSWORD": {"secret": "db", "key": "password"}}}, "spec.training.secrets",
-        "expected names of environment variables such as DB_PASSWORD",
-    ),
-    "no features": ({"data__features": {}}, "spec.data.features", "expected at least one feature, got none"),
-    "a feature twice": (
-        {"data__features__numeric": ["age", "age"]}, ".spec.data.features.numeric", "duplicate entries for key",
-    ),
-    "a feature of both kinds": (
-        {"data__features__categorical": ["age"]}, "spec.data.features", "expected each feature once, not in both lists",
-    ),
-    "the label as a feature": (
-        {"data__label": "age"}, "spec.data", "take the label out of data.features",
-    ),
-    "the time as a feature": (
-        {"data__time": "country"}, "spec.data", "take the time out of data.features",
-    ),
-    "the label as the time": ({"data__label": "time"}, "spec.data.label", "expected another column than data.time"),
-    "nothing to train on": (
-        {"data__holdout": "9w"}, "spec.data.holdout",
-        "expected less than data.history, got 9w of 60d; nothing would be left to train on",
-    ),
-    "a range the wrong way round": (
-        {"data__checks": {"ranges": {"age": [9, 1]}}}, "spec.data.checks.ranges[age]", "expected [lowest, highest]",
-    ),
-    "a range of one": (
-        {"data__checks": {"ranges": {"age": [9]}}}, "spec.data.checks.ranges.age", "should have at least 2 items",
-    ),
-    "a metric of another task": (
-        {"validation__metric": "rmse"}, "spec.validation.metric",
-        "expected one of roc_auc, average_precision, log_loss, brier, accuracy, balanced_accuracy, f1"
-        " for binary-classification, got rmse",
-    ),
-    "fewer than the fewest": (
-        {"serving": {"minReplicas": 3}}, "spec.serving.maxReplicas", "expected at least serving.minReplicas",
-    ),
-    "falling steps": ({"rollout": {"steps": [25, 5]}}, "spec.rollout.steps", RISING),
-    "a step twice": ({"rollout": {"steps": [5, 5]}}, "spec.rollout.steps", RISING),
-    "a step of nothing": ({"rollout": {"steps": [0, 5]}}, "spec.rollout.steps", RISING),
-    "a step of everything": (
-        {"rollout": {"steps": [5, 100]}}, "spec.rollout.steps", RISING,
-    ),
-    "no steps": ({"rollout": {"steps": []}}, "spec.rollout.steps", "should have at least 1 items"),
-    "more violations than windows": (
-        {"drift": {"retrain": {"violations": 6}}}, "spec.drift.retrain.violations", "expected at most drift.retrain.of",
-    ),
-    "no duration": ({"drift": {"every": "1 h"}}, "spec.drift.every", "should match"),
-    "a duration of nothing": (
-        {"drift": {"every": "0m"}}, "spec.drift.every", "expected a duration longer than nothing and of at most 36500d",
-    ),
-    "a duration without end": (
-        {"rollout": {"watch": "36501d"}}, "spec.rollout.watch", "expected a duration of at most 36500d",
-    ),
-    "a bound": ({"validation__confidence": 1}, "spec.validation.confidence", "should be less than 1"),
-    "a list for a scalar": ({"data__positive": ["yes"]}, "spec.data.positive", "must have at most 0 items"),
-    "a fraction for a label": ({"data__positive": 0.5}, "spec.data.positive", "should be a multiple of 1"),
-    "text for a number": ({"rollout": {"minRequests": "200"}}, "spec.rollout.minRequests", "expected numeric"),
-    "an unknown key": ({"serving": {"replicas": 3}}, ".spec.serving.replicas", "field not declared in schema"),
-    "an unknown kind of resources": (
-        {"serving": {"resources": {"request": {}}}}, ".spec.serving.resources.request", "field not declared in schema",
-    ),
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_what_the_file_may_not_say_is_refused_by_name(server: ApiServer, case: str) -> None:
     changes, path, message = CASES[case]
@@ -272,6 +193,13 @@ def test_durations_are_compared_by_what_they_last(server: ApiServer, holdout: st
         assert _made(server, document)["spec"]["data"]["holdout"] == holdout
     else:
         assert f"got {holdout} of {history}" in _refused(server, document)
+
+
+def test_resources_that_pipelines_can_express_are_taken(server: ApiServer) -> None:
+    requests = {"cpu": "0.5", "memory": "512Mi"}
+    limits = {"cpu": "1500m", "memory": "4G", "nvidia.com/gpu": "2"}
+    document = _loop(training__resources={"requests": requests, "limits": limits})
+    assert _read(_made(server, document)).spec == loading.parse(json.dumps(document)).spec
 
 
 def test_kubectl_refuses_an_unknown_key(server: ApiServer) -> None:

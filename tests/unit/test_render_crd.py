@@ -31,7 +31,6 @@ TRANSLATED = {
     ("Features", "_distinct"): "data.features",
     ("Checks", "_ordered"): "data.checks.ranges{}",
     ("Training", "_exactly_one"): "training",
-    ("Training", "_expressible"): "spec.training.resources",
     ("Training", "_cron"): "spec.training.schedule",
     ("Training", "_expressible"): "training.resources.limits",
     ("Training", "_variables"): "training.secrets",
