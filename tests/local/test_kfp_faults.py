@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from serinus.adapters.kfp_client import KfpClient
 from serinus.errors import Unavailable
 from tests.servers import patience
 from tests.servers.kubeflow import MLFLOW, SUBMIT, Place, asked, ended, questions
+from tests.servers.mlflow import free_port
 from tests.standins.kfp.backend import Backend
 from tests.standins.kfp.server import serving
 
@@ -130,18 +133,31 @@ def test_of_two_active_runs_the_later_is_ended_by_whoever_sees_both(place: Place
     assert runner.submit(asked("flights-2")).key == "flights-2", "the superseded trigger may still be run"
 
 
-def test_runs_outlive_a_server_that_is_restarted(tmp_path: Path, compiled: str) -> None:
+@contextlib.contextmanager
+def process(port: int, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """The stand-in as a process of its own; killed at the end."""
+    words = [sys.executable, "-m", "tests.standins.kfp", "--port", str(port), "--folder", str(folder)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stdout is not None
+            assert running.stdout.readline().startswith("stand-in for Kubeflow Pipelines: ")
+            yield running
+        finally:
+            running.kill()
+
+
+def test_runs_outlive_a_server_that_is_killed(tmp_path: Path, compiled: str) -> None:
     (tmp_path / "code").mkdir()
-    for turn in range(2):
-        with serving(tmp_path / "kfp") as server:
-            place = Place(tmp_path, server, pipeline=compiled)
-            runner = place.runner()
-            if turn == 0:
-                made = runner.submit(asked("flights-1"))
-                continue
-            assert runner.submit(asked("flights-1")).created == made.created
-            patience.say(place.code, "flights-1")
-            assert ended(runner, "flights-1").phase == "succeeded"
+    port = free_port()
+    runner = KfpRunner(f"http://127.0.0.1:{port}", compiled, MLFLOW, folder=str(tmp_path / "code"))
+    with process(port, tmp_path / "kfp"):
+        made = runner.submit(asked("flights-1"))
+    with pytest.raises(Unavailable):
+        runner.find("flights-1")
+    with process(port, tmp_path / "kfp"):
+        assert runner.submit(asked("flights-1")).created == made.created
+        patience.say(tmp_path / "code", "flights-1")
+        assert ended(runner, "flights-1").phase == "succeeded"
 
 
 def test_a_run_that_takes_too_long_is_ended_and_says_so(place: Place) -> None:
