@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import kopf
 
-from serinus.adapters.kube import MODEL_LOOPS, Kube
+from serinus.adapters.kube import MODEL_LOOPS, Kind, Kube
 from serinus.errors import Fatal
 from services.operator import handlers
 from services.operator.health import Health
@@ -18,7 +18,7 @@ from services.operator.loops import Loops
 from services.operator.metrics import OperatorMetrics
 from services.operator.view import View
 from services.operator.wiring import ClusterWiring, Current
-from services.platform import Platform
+from services.platform import Mode, Platform
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ async def drive(
 
     loops = Loops(keeper, metrics, health, threads)
     wiring = ClusterWiring(platform, kube, loops.inbox)
-    registry = handlers.registry(loops, _serves(kube, where))
+    registry = handlers.registry(loops, _served(kube, where, platform.serving_mode))
 
     beating = asyncio.create_task(loops.beat())
 
@@ -88,12 +88,14 @@ def _needed(kube: Kube, where: str | None) -> None:
             ) from error
 
 
-def _serves(kube: Kube, where: str | None) -> bool:
-    """Whether KServe and the Gateway API are there. Without them loops still train; their routers say what lacks."""
-    try:
-        for kind in handlers.SERVING:
+def _served(kube: Kube, where: str | None, mode: Mode) -> tuple[Kind, ...]:
+    """The serving kinds that are there. Without them loops still train; their routers say what lacks."""
+    found = []
+    for kind in handlers.serving(mode):
+        try:
             kube.list(kind, where, name=MODEL_LOOPS.plural)
-    except Fatal as error:
-        log.warning("no changes of served versions will be seen until the next start: %s", error)
-        return False
-    return True
+        except Fatal as error:
+            log.warning("no change of a %s will be seen until the next start: %s", kind.kind, error)
+        else:
+            found.append(kind)
+    return tuple(found)

@@ -27,18 +27,15 @@ from serinus.errors import SerinusError
 from serinus.facts import Routing
 from serinus.render import names
 from services.driver import Ports
+from services.platform import Mode
 
 PATIENCE = timedelta(minutes=1)  # from the deletion on, with what cannot be asked
-MADE: tuple[Kind, ...] = (
-    HTTP_ROUTES,
-    INFERENCE_SERVICES,
-    CRON_JOBS,
-    ROLE_BINDINGS,
-    ROLES,
-    SERVICE_ACCOUNTS,
-    LOOP_REQUESTS,
-)
-"""What a loop's objects are of, in the order in which they go. ModelApprovals are the audit trail and stay."""
+_BOTH: tuple[Kind, ...] = (INFERENCE_SERVICES, CRON_JOBS, ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS, LOOP_REQUESTS)
+
+
+def made(mode: Mode) -> tuple[Kind, ...]:
+    """The kinds of a loop's objects, in the order in which they go. ModelApprovals are the audit trail and stay."""
+    return _BOTH if mode == "Knative" else (HTTP_ROUTES, *_BOTH)  # the Gateway API need not be there for Knative
 
 
 @dataclass
@@ -53,21 +50,21 @@ class Farewell:
         return not self.left
 
 
-def take_down(kube: Kube, ports: Ports, namespace: str, loop: str, uid: str) -> Farewell:
+def take_down(kube: Kube, ports: Ports, mode: Mode, namespace: str, loop: str, uid: str) -> Farewell:
     """Do what can be done now. Never raises what a part raises: one that is away does not keep the others."""
     end = Farewell()
     _try(end, "router", lambda: _unroute(ports, loop, end))
     _try(end, "runner", lambda: _cancel(ports, loop))
     if "router" not in end.left:
-        for kind in MADE:
+        for kind in made(mode):
             _try(end, kind.plural, lambda kind=kind: _sweep(kube, kind, namespace, loop, uid))  # type: ignore[misc]
     return end
 
 
-def force(kube: Kube, namespace: str, loop: str, uid: str) -> None:
+def force(kube: Kube, mode: Mode, namespace: str, loop: str, uid: str) -> None:
     """What is left after all patience, by kind, whatever the router says of it."""
     ignored = Farewell()
-    for kind in MADE:
+    for kind in made(mode):
         _try(ignored, kind.plural, lambda kind=kind: _sweep(kube, kind, namespace, loop, uid))  # type: ignore[misc]
 
 

@@ -16,10 +16,9 @@ import kopf
 from serinus.adapters.kube import HTTP_ROUTES, INFERENCE_SERVICES, LOOP_REQUESTS, MODEL_APPROVALS, MODEL_LOOPS, Kind
 from serinus.render.names import GROUP, LOOP
 from services.operator.loops import Loops
+from services.platform import Mode
 
 OURS = (MODEL_LOOPS, LOOP_REQUESTS, MODEL_APPROVALS)
-SERVING = (INFERENCE_SERVICES, HTTP_ROUTES)
-WATCHED = (*OURS, *SERVING)
 
 
 def settings() -> kopf.OperatorSettings:
@@ -43,8 +42,13 @@ def settings() -> kopf.OperatorSettings:
     return made
 
 
-def registry(loops: Loops, serving: bool) -> kopf.OperatorRegistry:
-    """The handlers. serving: whether the cluster has KServe and the Gateway API, whose objects are watched then."""
+def serving(mode: Mode) -> tuple[Kind, ...]:
+    """The kinds whose objects say who is served."""
+    return (INFERENCE_SERVICES,) if mode == "Knative" else (INFERENCE_SERVICES, HTTP_ROUTES)
+
+
+def registry(loops: Loops, kinds: tuple[Kind, ...]) -> kopf.OperatorRegistry:
+    """The handlers. kinds: those of `serving` that the cluster has."""
     made = kopf.OperatorRegistry()
 
     async def loop(type: str | None, meta: Any, **_: Any) -> None:
@@ -77,9 +81,8 @@ def registry(loops: Loops, serving: bool) -> kopf.OperatorRegistry:
     kopf.on.event(*_of(MODEL_LOOPS), registry=made)(loop)
     kopf.on.event(*_of(LOOP_REQUESTS), registry=made)(asked)
     kopf.on.event(*_of(MODEL_APPROVALS), registry=made)(asked)
-    if serving:
-        for kind in SERVING:
-            kopf.on.event(*_of(kind), registry=made, labels={LOOP: kopf.PRESENT})(served)
+    for kind in kinds:
+        kopf.on.event(*_of(kind), registry=made, labels={LOOP: kopf.PRESENT})(served)
     return made
 
 

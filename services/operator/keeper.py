@@ -172,12 +172,13 @@ class Keeper:
         now, about = datetime.now(UTC), loop["metadata"]
         if FINALIZER not in (about.get("finalizers") or ()):
             return Turn(None)
-        end = farewell.take_down(self.kube, self.ports, self.namespace, self.name, about["uid"])
+        mode = self.platform.serving_mode
+        end = farewell.take_down(self.kube, self.ports, mode, self.namespace, self.name, about["uid"])
         if not end.over:
             deleted = datetime.fromisoformat(about["deletionTimestamp"])
             if not farewell.too_long(deleted, now):
                 return Turn(pace.QUICK / 2, "incomplete")
-            farewell.force(self.kube, self.namespace, self.name, about["uid"])
+            farewell.force(self.kube, mode, self.namespace, self.name, about["uid"])
             left = "; ".join(f"{part}: {why}" for part, why in sorted(end.left.items()))
             said = f"deleted without waiting any longer, look after what may be left: {left}"
             self._tell(loop, [Event(now, "LetGo", said)], warning=True)

@@ -7,17 +7,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from serinus.adapters.knative import KnativeRouter
+from serinus.adapters.kserve import KServeRouter
 from serinus.adapters.kube import Kube, Object
 from serinus.adapters.kube_ledger import KubeLedger
 from serinus.adapters.mlflow import MlflowRegistry
 from serinus.adapters.prometheus import PrometheusMetrics
 from serinus.errors import Fatal
-from serinus.facts import Routing, RoutingState, RunRequest, RunState
+from serinus.facts import Routing, RoutingState
 from serinus.ports import Router, Runner
 from serinus.render import gateway, kserve, names
 from serinus.spec import ModelLoop
 from services import runs
 from services.driver import Ports
+from services.operator.breaker import Breaker, GuardedMetrics, GuardedRegistry, GuardedRunner
 from services.operator.drift import DriftJob
 from services.platform import Platform
 
@@ -50,14 +53,15 @@ class ClusterWiring:
         self._metrics: dict[str, PrometheusMetrics] = {}  # by namespace
         self._runners: dict[timedelta, Runner] = {}  # that look, and make no runs; by deadline
         self._lock = threading.Lock()
+        self._prometheus, self._mlflow, self._kfp = Breaker(), Breaker(), Breaker()
 
     def ports(self, namespace: str, loop: str, current: Current) -> Ports:
         """The ports of a loop; they follow `current`."""
         return Ports(
-            self._counters(namespace),
+            GuardedMetrics(self._counters(namespace), self._prometheus),
             _Router(lambda: self._router(namespace, loop, current)),
-            self._registry,
-            _Runner(lambda: self._looking(current), lambda: self._making(current)),
+            GuardedRegistry(self._registry, self._mlflow),
+            GuardedRunner(lambda: self._looking(current), lambda: self._making(current), self._kfp),
             KubeLedger(self._kube, namespace, lambda name: self._inbox(namespace, name)),
         )
 
@@ -77,8 +81,11 @@ class ClusterWiring:
 
     def _router(self, namespace: str, loop: str, current: Current) -> Router:
         if self._platform.serving_mode == "Knative":
-            raise Fatal("serving mode Knative: its router is not there")
-        from serinus.adapters.kserve import KServeRouter
+
+            def knative(version: int, percent: int | None) -> Object:
+                return kserve.knative_service(current.known, version, percent, namespace, current.uid)
+
+            return KnativeRouter(self._kube, namespace, knative, current.uid)
 
         host = names.host(loop, namespace, self._platform.domain)
 
@@ -121,23 +128,3 @@ class _Router:
 
     def observe(self, loop: str) -> RoutingState:
         return self.made().observe(loop)
-
-
-@dataclass(frozen=True)
-class _Runner:
-    """A runner to ask, and one to make runs with."""
-
-    asked: Callable[[], Runner]
-    making: Callable[[], Runner]
-
-    def submit(self, request: RunRequest) -> RunState:
-        return self.making().submit(request)
-
-    def find(self, key: str) -> RunState | None:
-        return self.asked().find(key)
-
-    def active(self, loop: str) -> tuple[RunState, ...]:
-        return self.asked().active(loop)
-
-    def cancel(self, key: str) -> None:
-        self.asked().cancel(key)

@@ -227,12 +227,25 @@ class KServe:
         for route in self.kube.list(HTTP_ROUTES, self.namespace):
             self._accept(route)
 
-    def _pod(self, name: str, service: Object) -> None:
+    def serve(self, name: str) -> None:
+        """Give one InferenceService its ready pod."""
+        service = self.kube.get(INFERENCE_SERVICES, self.namespace, name)
+        assert service is not None, f"there is no InferenceService {name}"
+        self._ready(name, self._pod(name, service))
+
+    def route(self, name: str) -> None:
+        """Take one route up."""
+        route = self.kube.get(HTTP_ROUTES, self.namespace, name)
+        assert route is not None, f"there is no HTTPRoute {name}"
+        self._accept(route)
+
+    def _pod(self, name: str, service: Object) -> Object:
         with suppress(Conflict):
             self.kube.create(SERVICE_ACCOUNTS, self.namespace, {"metadata": {"name": "default"}})
         labels = {**service["metadata"]["labels"], "component": "predictor"}
         spec = {"containers": [{"name": "kserve-container", "image": "none"}], "terminationGracePeriodSeconds": 0}
         self.kube.create(PODS, self.namespace, {"metadata": {"name": name, "labels": labels}, "spec": spec})
+        return labels
 
     def _ready(self, name: str, labels: Object) -> None:
         endpoint = {"addresses": ["10.1.2.3"], "conditions": {"ready": True}}
