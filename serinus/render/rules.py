@@ -1,6 +1,6 @@
 """What must hold between the fields of a ModelLoop, as CEL rules of its CRD: the API server refuses what breaks them.
 
-Every rule of pydantic that spans fields stands here, in `BEYOND` or in `OPERATORS`; a test goes through all of them.
+Every rule of pydantic that spans fields stands here, in `SPEC`, `BEYOND` or `OPERATORS`; a test goes through them all.
 """
 
 from __future__ import annotations

@@ -82,6 +82,9 @@ def test_every_rule_of_the_models_has_its_counterpart() -> None:
         assert path in rules.SPEC or path in rules.OPERATORS
     assert {"", "data"} <= rules.SPEC.keys()
     assert "spec.data.positive" in rules.OPERATORS
+    assert list(rules.BEYOND) == ["spec.data.features"]
+    for kind in ("numeric", "categorical"):
+        assert at(SPEC, f"data.features.{kind}")["x-kubernetes-list-type"] == "set"
 
 
 def test_what_is_left_out_gets_the_defaults_of_the_models() -> None:
