@@ -106,8 +106,15 @@ def status(kube: Kube, namespace: str, name: str) -> dict[str, Any]:
 
 def reached(kube: Kube, namespace: str, name: str, *phases: str) -> dict[str, Any]:
     """The pod's status once it is in one of the phases."""
-    until(lambda: status(kube, namespace, name)["phase"] in phases, f"pod {name} {' or '.join(phases)}", PATIENCE)
+    until(lambda: status(kube, namespace, name).get("phase") in phases, f"pod {name} {' or '.join(phases)}", PATIENCE)
     return status(kube, namespace, name)
+
+
+def ready(kube: Kube, namespace: str, name: str) -> bool:
+    """Whether the pod may be asked; fails when it never will be."""
+    now = status(kube, namespace, name)
+    assert now.get("phase") != "Failed", now
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in now.get("conditions", ()))
 
 
 def said(namespace: str, pod: str, name: str) -> str:
@@ -191,12 +198,7 @@ def mlflow(kube: Kube, namespace: str) -> str:
     )
     started(kube, namespace, "mlflow", containers=[server])
 
-    def ready() -> bool:
-        return any(
-            c["type"] == "Ready" and c["status"] == "True" for c in status(kube, namespace, "mlflow")["conditions"]
-        )
-
-    until(ready, "MLflow ready", PATIENCE)
+    until(lambda: ready(kube, namespace, "mlflow"), "MLflow ready", PATIENCE)
     return f"http://{status(kube, namespace, 'mlflow')['podIP']}:5000"
 
 
@@ -245,12 +247,7 @@ def predictor(kube: Kube, namespace: str, mlflow: str, loop: str) -> None:
 def test_a_predictor_serves_what_was_fetched_from_mlflow(kube: Kube, namespace: str, mlflow: str, model: Path) -> None:
     predictor(kube, namespace, mlflow, "parcels")
 
-    def settled() -> bool:
-        now = status(kube, namespace, "parcels")
-        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in now.get("conditions", ()))
-        return ready or now["phase"] == "Failed"
-
-    until(settled, "the predictor ready", PATIENCE)
+    until(lambda: ready(kube, namespace, "parcels"), "the predictor ready", PATIENCE)
     contract = wire.load(Contract, (model / artifact.CONTRACT).read_bytes())
     with forwarded(namespace, "pod/parcels", 8080) as url:
         answer = httpx.post(f"{url}/v1/models/parcels:predict", json={"instances": list(contract.examples)}, timeout=30)
