@@ -170,7 +170,7 @@ def test_a_loop_that_settled_is_left_alone_and_woken_by_what_is_asked_of_it(worl
     }
     world.stage.kube.create(LOOP_REQUESTS, world.namespace, ask)
     world.training.finish(world.run("life-q", 2), "life-q")
-    world.champion("life-q", 2)
+    world.stage.until(lambda: world.names(INFERENCE_SERVICES) == {"life-q-v1", "life-q-v2"}, "the next one comes")
     assert looks(operator) > settled
     world.stage.until(lambda: "please" not in world.names(LOOP_REQUESTS), "the request is done with")
 
