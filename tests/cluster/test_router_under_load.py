@@ -49,6 +49,7 @@ def scene() -> Iterator[Scene]:
 
 
 def test_nobody_notices_a_canary_that_comes_takes_over_and_the_old_version_that_goes(scene: Scene) -> None:
+    scene.driver.wants((1, 100))
     got = scene.under_load(lambda: scene.driver.wants((1, 100), (2, 0)))
     assert (kinds(got.answers), set(got.by_version())) == ({}, {1})
     for shares in (((1, 80), (2, 20)), ((1, 50), (2, 50)), ((1, 0), (2, 100))):

@@ -11,7 +11,7 @@ import pytest
 
 from serinus.adapters.kube import HPAS, INFERENCE_SERVICES, SERVING_RUNTIMES, Object
 from serinus.render import gateway, kserve
-from tests.cluster.installation import program
+from tests.cluster.installation import Installation, program
 from tests.cluster.serving import IMAGE, LOOP, Serving, serving
 from tests.servers.envoy import until
 
@@ -96,3 +96,23 @@ def test_an_image_that_cannot_be_had_is_said(place: Serving) -> None:
 
     until(lambda: "ImagePull" in message() or "ErrImage" in message(), "the message names the image", 60)
     assert "mine/predictor:0.1.0" in message()
+
+
+def test_a_model_that_cannot_be_fetched_is_said_in_the_fetchers_words(serinus: Installation) -> None:
+    with serving() as place:
+        made = place.service(1)
+        made["spec"]["predictor"]["model"]["storageUri"] = "mlflow://nobodys-model/1"
+        place.kube.apply(INFERENCE_SERVICES, place.namespace, made)
+
+        def message() -> str:
+            found = place.router().observe(LOOP).of(1)
+            return found.message if found is not None else ""
+
+        until(lambda: message().startswith("the model could not be fetched"), "the message says so", 90)
+        assert "mlflow://nobodys-model/1" in message()
+        fetcher = place.pods(1)[0]["spec"]["initContainers"][0]
+        assert (fetcher["command"], fetcher["args"]) == (
+            ["python", "-m", "services.fetch"],
+            ["mlflow://nobodys-model/1", "/mnt/models"],
+        )
+        assert fetcher["securityContext"] == kserve.container_security()
