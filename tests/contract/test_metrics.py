@@ -290,3 +290,17 @@ def test_a_system_that_is_away_is_unavailable_and_not_empty(rig: Rig, loop: str)
     rig.unplug()
     with pytest.raises(Unavailable, match="refused"):
         asked(rig, loop, start, end)
+
+
+def test_what_all_series_must_carry_is_asked_for_beside_every_questions_labels(
+    server: tuple[Prometheus, Exporter], loop: str
+) -> None:
+    running, told = server
+    here = PrometheusMetrics(running.url, lookback=LOOKBACK, where={"namespace": "here"})
+    rig = RealRig(running, told, here)
+    start = rig.settle()
+    for namespace, count in (("here", 3), ("there", 50)):
+        rig.put(TOTAL, {"loop": loop, "outcome": "ok", "namespace": namespace}, count)
+    end = rig.settle()
+    assert ask(rig, loop, start, end) == {"ok": 3}
+    assert [dict(s.labels)["namespace"] for s in asked(rig, loop, start, end)] == ["here"]

@@ -7,8 +7,9 @@ import re
 from serinus.adapters.kube import INFERENCE_SERVICES, MODEL_LOOPS, ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS, Kind, Kube
 from serinus.errors import Forbidden
 from tests.chart.scenarios import FILES
-from tests.kube.test_operator_life import World, mlflow_uri, world  # noqa: F401
+from tests.kube.test_operator_life import World, world  # noqa: F401
 from tests.servers.kubernetes import ApiServer
+from tests.servers.mlflow import mlflow_uri  # noqa: F401
 from tools import chart
 
 NAMES = {kind.kind: kind for kind in (SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS)}
