@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from serinus import loading
 from serinus.adapters.kube import EVENTS, MODEL_LOOPS, Kube, Object
-from serinus.errors import Conflict, SerinusError, SpecError
+from serinus.errors import Conflict, Fatal, SerinusError, SpecError
 from serinus.facts import Event
 from serinus.render.kube_events import kube_event
 from serinus.render.names import FINALIZER
@@ -39,6 +39,7 @@ class Turn:
     wait: timedelta | None  # until the next one, if nothing wakes the loop before; None: the loop is gone
     result: str = "done"  # of metrics.RESULTS
     generation: int | None = None  # of the spec that was read
+    handled: tuple[str, ...] = ()  # ids of requests that are done with
 
 
 class _Instead(Exception):
@@ -76,12 +77,31 @@ class Keeper:
         try:
             return self._look(now)
         except _Instead as instead:
-            try:
-                return instead.do()
-            except Exception as error:
-                return self._trouble(error)
+            return self._guarded(instead.do)
+        except Fatal as error:
+            unreadable = str(error)
+            return self._guarded(lambda: self._unreadable(unreadable))
         except Exception as error:
             return self._trouble(error)
+
+    def _guarded(self, do: Callable[[], Turn]) -> Turn:
+        try:
+            return do()
+        except Exception as error:
+            return self._trouble(error)
+
+    def _unreadable(self, why: str) -> Turn:
+        """The ledger cannot be read, and will not be by waiting. The loop may be deleted all the same."""
+        loop = self.kube.get(MODEL_LOOPS, self.namespace, self.name)
+        if loop is None:
+            return Turn(None)
+        self.current.uid = loop["metadata"]["uid"]
+        if loop["metadata"].get("deletionTimestamp"):
+            return self._leave(loop)
+        failures = self.failures + 1
+        turn = self._refuse(loop, Shown(unreadable=why))
+        self.failures = failures
+        return replace(turn, wait=pace.backoff(failures), result="failed")
 
     def recheck(self) -> None:
         """Another loop of this name came or went: whose the name is has to be asked again."""
@@ -108,7 +128,8 @@ class Keeper:
         self.failures = self.failures + 1 if incomplete else 0
         wait = pace.after(spec, looked, now, self.platform.scrape, self.failures)
         result = "incomplete" if incomplete else "done"
-        return Turn(pace.spread(wait, f"{self.namespace}/{self.name}"), result, loop["metadata"].get("generation"))
+        wait, generation = pace.spread(wait, f"{self.namespace}/{self.name}"), loop["metadata"].get("generation")
+        return Turn(wait, result, generation, looked.plan.status.handled)
 
     def _read(self) -> ModelLoop:
         """The spec as it is now. Raises _Instead when this is no loop to look at."""

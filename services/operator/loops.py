@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from serinus.adapters.kube import Object
+from serinus.adapters.kube import LOOP_REQUESTS, Object
 from services.operator.health import Health
 from services.operator.keeper import Keeper, Turn
 from services.operator.metrics import OperatorMetrics
@@ -88,6 +88,13 @@ class Loops:
         if fresh:
             self.wake(*key)
 
+    def forget(self, namespace: str, name: str, handled: Iterable[str]) -> None:
+        """Requests are done with: the ledger has deleted them, and a watch that was cut off may never tell of it."""
+        kept, ids = self._inbox.get((namespace, name), {}), set(handled)
+        for uid, item in tuple(kept.items()):
+            if item["kind"] == LOOP_REQUESTS.kind and item["spec"].get("id") in ids:
+                del kept[uid]
+
     def inbox(self, namespace: str, name: str) -> Iterable[Object]:
         """What the watches hold for a loop. Called from the looks' threads; a copy of a dict's values is atomic."""
         return tuple(self._inbox.get((namespace, name), {}).values())
@@ -128,6 +135,8 @@ class Loops:
             turn = await self._look(life)
             if turn.generation is not None:
                 life.looked = turn.generation
+            if turn.handled and key in self._inbox:
+                self.forget(*key, turn.handled)
             if turn.wait is None:
                 if not life.wake.is_set():  # else one of its name was made again meanwhile
                     break

@@ -22,15 +22,20 @@ class Shown:
     looked: Looked | None = None
     problems: tuple[str, ...] = ()  # sentences on a spec that is not valid
     taken_by: str | None = None  # namespace of the loop whose name it is
+    unreadable: str = ""  # why its memory cannot be read
 
     @property
     def reason(self) -> str:
         """One CamelCase word."""
+        if self.unreadable:
+            return "MemoryUnreadable"
         return "NameTaken" if self.taken_by is not None else "InvalidSpec"
 
     @property
     def sentence(self) -> str:
         """Why there can be no look, for a person."""
+        if self.unreadable:
+            return f"everything stays as it is until the loop's memory can be read: {self.unreadable}"
         if self.taken_by is not None:
             return (
                 f"namespace {self.taken_by} has a ModelLoop of this name, and the name is the model's name in the "

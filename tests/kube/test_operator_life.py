@@ -29,7 +29,7 @@ from services.operator.metrics import RESULTS
 from services.platform import Platform
 from tests.servers.kubernetes import ApiServer
 from tests.servers.mlflow import mlflow_uri  # noqa: F401
-from tests.servers.operators import KServe, Operator, Stage, kserve, stage
+from tests.servers.operators import KServe, Operator, Stage, kserve, model_loop, stage
 from tests.servers.training import Training, training
 
 NOWHERE = "http://127.0.0.1:9"
@@ -219,6 +219,21 @@ def test_a_deleted_loop_takes_what_was_made_for_it_along_and_nothing_else(world:
     assert world.names(SERVICE_ACCOUNTS) == {"life-y-drift", "default"}
     assert world.names(MODEL_APPROVALS) == {"kept"}
     world.champion("life-y", 1)
+
+
+def test_a_loop_whose_memory_is_spoilt_says_so_and_can_be_deleted(world: World) -> None:
+    world.stage.kube.create(MODEL_LOOPS, world.namespace, model_loop("life-m"))
+    world.stage.kube.patch(MODEL_LOOPS, world.namespace, "life-m", {"status": {"memory": "no JSON"}}, "status")
+    world.stage.leading()
+
+    def said() -> bool:
+        shown = condition(world.stage.status(world.namespace, "life-m"), "Degraded")
+        return shown.get("reason") == "MemoryUnreadable" and "no JSON" in shown["message"]
+
+    world.stage.until(said, "it says so")
+    world.stage.kube.patch(MODEL_LOOPS, world.namespace, "life-m", {"metadata": {"finalizers": [FINALIZER]}})
+    world.stage.kube.delete(MODEL_LOOPS, world.namespace, "life-m")
+    world.stage.until(lambda: world.stage.kube.get(MODEL_LOOPS, world.namespace, "life-m") is None, "it is gone", 30)
 
 
 def test_a_loop_deleted_in_mid_run_ends_its_run(world: World) -> None:
