@@ -41,10 +41,10 @@ def readme(values: str) -> str:
         "a Gateway (Standard mode), Prometheus and Kubeflow Pipelines.", "",
         "    helm install serinus charts/serinus --namespace serinus --create-namespace",
         "    helm test serinus --namespace serinus", "",
-        "Upgrade and rollback leave loops, models and traffic alone. After `helm uninstall` loops and models are there, "
-        "unless `crds.keep` and `mlflow.bundled.persistence.keep` are false, and what serves goes on serving; but a "
-        "predictor that starts anew has nobody to fetch its model until a release is back. What was kept belongs to the "
-        "next release of the same name and namespace; for another one add `--take-ownership` to `helm install`.", "",
+        "Upgrade and rollback leave loops, models and traffic alone. After `helm uninstall` loops and models are "
+        "there, unless `crds.keep` and `mlflow.bundled.persistence.keep` are false, and what serves goes on serving; "
+        "but a predictor that starts anew has nobody to fetch its model until a release is back. What was kept belongs "
+        "to the next release of the same name and namespace; for another add `--take-ownership` to `helm install`.", "",
         "What a cluster has once is made by one release: kinds, admission policies, the ClusterStorageContainer "
         "and with it the MLflow server that models come from. A second release, for one namespace (`watchNamespace`), "
         "switches them off and uses that server, as [ci/namespaced-values.yaml](ci/namespaced-values.yaml) does; the "
