@@ -314,3 +314,7 @@ def test_a_timeout_is_written_as_the_gateway_api_wants(timeout: timedelta, writt
 
 def test_a_route_may_leave_the_timeout_to_its_gateway() -> None:
     assert "timeouts" not in gateway.http_route("flights", "models", "h", "infra/gate", {1: 100})["spec"]["rules"][0]
+
+
+def test_the_pods_of_all_versions_are_found_by_what_they_have_in_common() -> None:
+    assert kserve.predictor_labels("flights") == {"serinus.dev/loop": "flights", "component": "predictor"}
