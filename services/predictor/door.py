@@ -203,6 +203,7 @@ class Door:
         headers: list[Header] = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(reply.body)).encode()),
+            (b"x-serinus-version", self.model.version.encode()),  # failures too say whose they are
             *reply.headers,
         ]
         if self.life.draining:

@@ -95,6 +95,7 @@ def test_one_request_more_than_may_wait_is_told_to_come_back() -> None:
     sent, outcomes = asked(part(b"{}"), limits=Limits(open=2), life=Life(open=2))
     assert (sent[0]["status"], outcomes["error"]) == (503, 1)
     assert (b"retry-after", b"1") in sent[0]["headers"]
+    assert (b"x-serinus-version", b"7") in sent[0]["headers"]
 
 
 def test_an_error_that_nobody_foresaw_is_a_500_without_its_text() -> None:
