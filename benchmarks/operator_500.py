@@ -102,9 +102,9 @@ def _settle(stage: operators.Stage, runs: Training, name: str) -> None:
 def _rests(operator: operators.Operator, count: int) -> bool:
     """Whether each loop was looked at, and nothing waits or is on its way."""
     before = _looks(operator)
+    time.sleep(10)  # asking for the metrics is work for the operator, too
     if before < count:
         return False
-    time.sleep(10)
     return _looks(operator) - before < max(count / 20, 1)
 
 

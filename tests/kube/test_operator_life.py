@@ -285,3 +285,28 @@ def test_of_two_loops_of_one_name_the_elder_has_it(server: ApiServer, world: Wor
             lambda: condition(wide.status(other, "life-n"), "Ready").get("reason") != "NameTaken",
             "the younger has the name now",
         )
+
+
+def test_a_loop_deleted_in_mid_rollout_loses_both_its_servers(world: World) -> None:
+    world.stage.leading()
+    world.loop("life-h")
+    world.serve("life-h")
+    version = world.training.publish("life-h")
+    assert version == 2
+    world.stage.kube.patch(MODEL_LOOPS, world.namespace, "life-h", {"spec": {"serving": {"timeout": "9s"}}})
+    world.stage.until(lambda: world.names(INFERENCE_SERVICES) == {"life-h-v1", "life-h-v2"}, "the canary comes")
+    world.stage.kube.delete(MODEL_LOOPS, world.namespace, "life-h")
+    world.stage.until(lambda: world.stage.kube.get(MODEL_LOOPS, world.namespace, "life-h") is None, "it is gone", 30)
+    assert world.names(INFERENCE_SERVICES) == world.names(HTTP_ROUTES) == set()
+
+
+def test_a_loop_is_let_go_of_in_a_minute_when_kubeflow_does_not_answer(world: World) -> None:
+    world.stage.leading()
+    world.loop("life-o")
+    world.serve("life-o")
+    world.training.server.faults.set({"unavailable": 600})
+    world.stage.kube.delete(MODEL_LOOPS, world.namespace, "life-o")
+    world.stage.until(lambda: not world.names(HTTP_ROUTES), "its route goes at once", 20)
+    world.stage.until(lambda: world.stage.kube.get(MODEL_LOOPS, world.namespace, "life-o") is None, "it is gone", 100)
+    assert ("Warning", "LetGo") in world.events("life-o")
+    assert world.names(INFERENCE_SERVICES) == set()
