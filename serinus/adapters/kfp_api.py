@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from serinus import durations
-from serinus.adapters import kfp_runs
+from serinus.adapters import importing, kfp_runs
 from serinus.adapters.kfp_client import Invalid, KfpClient, Missing, connect, equals, one_of
 from serinus.adapters.kfp_runs import CANCELING, Run
 from serinus.errors import Conflict, Fatal, Unavailable
@@ -282,7 +282,8 @@ def _steps(text: str) -> tuple[str, ...]:
 
 def _loadable(text: str) -> None:
     """Raises Fatal when KFP cannot read the pipeline: a server that is sent such a one parses it for ever."""
-    from kfp import components
+    with importing.LOCK:
+        from kfp import components
 
     try:
         components.load_component_from_text(text)

@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any  # the API's objects are JSON
 
+from serinus.adapters import importing
 from serinus.errors import Conflict, Fatal, Unavailable
 
 Object = dict[str, Any]
@@ -193,7 +194,8 @@ def connect(url: str, namespace: str = "", token_path: str = "") -> KfpClient:
 
     if not url.startswith(("http://", "https://")):
         raise Fatal(f"the URL of Kubeflow Pipelines: expected http://... or https://..., got {url!r}")
-    from kfp.client import Client, ServiceAccountTokenVolumeCredentials
+    with importing.LOCK:
+        from kfp.client import Client, ServiceAccountTokenVolumeCredentials
 
     credentials = ServiceAccountTokenVolumeCredentials(token_path) if token_path else None
     with warnings.catch_warnings():

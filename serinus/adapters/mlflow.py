@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from serinus import artifact, wire
+from serinus.adapters import importing
 from serinus.adapters import mlflow_entities as entities
 from serinus.adapters.mlflow_entities import DATASET, DIGEST, METRICS, MODEL, OUTCOME, REASON, STEP, TRIGGER
 from serinus.adapters.model_dir import whole
@@ -189,13 +190,14 @@ class MlflowRegistry:
     @contextmanager
     def _asking(self) -> Iterator[Any]:
         """MLflow's client, with what goes wrong in words of our own."""
-        os.environ.update(self._settings)
-        import requests
-        from mlflow.exceptions import MlflowException, RestException
-        from mlflow.tracking import MlflowClient
+        with importing.LOCK:
+            os.environ.update(self._settings)
+            import requests
+            from mlflow.exceptions import MlflowException, RestException
+            from mlflow.tracking import MlflowClient
 
-        if self._client is None:
-            self._client = MlflowClient(self.uri, self.uri)
+            if self._client is None:
+                self._client = MlflowClient(self.uri, self.uri)
         try:
             yield self._client
         except RestException as error:
