@@ -1,7 +1,8 @@
 """One thread at a time imports a large package.
 
-MLflow and KFP import themselves in circles. Two threads that begin at once each see a half-made module: "partially
-initialized module 'mlflow' has no attribute 'version'". Python's own lock is per module, and gives way rather than deadlock.
+MLflow and KFP import themselves in circles. A thread that begins in the middle of another's import meets half a module:
+"cannot import name ... from partially initialized module 'mlflow.tracking'". Python locks module by module, and gives
+way rather than deadlock.
 """
 
 from __future__ import annotations

@@ -8,19 +8,19 @@ import sys
 import pytest
 
 PROGRAM = """
-import threading
+import threading, time
 from serinus.errors import Unavailable
 {setup}
-barrier, wrong = threading.Barrier(4), []
-def first():
-    barrier.wait()
+wrong = []
+def first(number):
+    time.sleep(0.2 * number)  # all through the import, which takes some seconds
     try:
         {ask}
     except Unavailable:
         pass  # nobody is there: that was asked
     except BaseException as error:
         wrong.append(repr(error))
-threads = [threading.Thread(target=first) for _ in range(4)]
+threads = [threading.Thread(target=first, args=(number,)) for number in range(10)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 assert not wrong, wrong
