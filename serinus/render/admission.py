@@ -84,7 +84,7 @@ def _kept(path: str) -> Object:
     return {
         "expression": f"!({written} && {present} && object.spec.{path} != null)",
         "message": f"spec.{path}: expected null, which switches it off, got its default, since kubectl apply drops"
-        " nulls; use `kubectl apply --server-side`",
+        " nulls; say `enabled: false` instead",
         "reason": "Invalid",
     }
 

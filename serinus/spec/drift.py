@@ -29,6 +29,8 @@ class Retrain(Part):
 class DriftSpec(Part):
     """When live inputs or scores no longer look like training."""
 
+    enabled: bool = True
+    """false switches the job off, as null in place of all of this does where it can be written."""
     every: PositiveDuration = timedelta(hours=1)
     """How often the job looks."""
     window: PositiveDuration = timedelta(days=1)

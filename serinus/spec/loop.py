@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from serinus import durations
 from serinus.spec.data import Data
@@ -36,6 +36,11 @@ class LoopSpec(Part):
     """How a new version takes over."""
     drift: DriftSpec | None = DriftSpec()
     """When a changed world asks for a retrain; null switches the job off."""
+
+    @field_validator("drift")
+    @classmethod
+    def _off(cls, drift: DriftSpec | None) -> DriftSpec | None:
+        return drift if drift is not None and drift.enabled else None
 
     @model_validator(mode="after")
     def _consistent(self) -> LoopSpec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from serinus.durations import Duration, PositiveDuration
 from serinus.spec.parts import Part
@@ -14,6 +14,8 @@ from serinus.spec.parts import Part
 class Errors(Part):
     """Answers that failed through our own fault (5xx)."""
 
+    enabled: bool = True
+    """false switches it off, as null in its place does where it can be written."""
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """How much larger the canary's share may be."""
 
@@ -21,6 +23,8 @@ class Errors(Part):
 class Rejections(Part):
     """Requests that the model's contract refused (4xx): a canary must not refuse what stable answers."""
 
+    enabled: bool = True
+    """false switches it off, as null in its place does where it can be written."""
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """How much larger the canary's share may be."""
 
@@ -28,10 +32,15 @@ class Rejections(Part):
 class Latency(Part):
     """Answers slower than a threshold."""
 
+    enabled: bool = True
+    """false switches it off, as null in its place does where it can be written."""
     threshold: PositiveDuration = timedelta(milliseconds=250)
     """What counts as slow."""
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """How much larger the canary's share of slow answers may be."""
+
+
+Switched = Errors | Rejections | Latency
 
 
 class Guardrails(Part):
@@ -43,6 +52,11 @@ class Guardrails(Part):
     """Refused requests."""
     latency: Latency | None = Latency()
     """Slow answers."""
+
+    @field_validator("errors", "rejections", "latency")
+    @classmethod
+    def _off(cls, guardrail: Switched | None) -> Switched | None:
+        return guardrail if guardrail is not None and guardrail.enabled else None
 
 
 BLUE_GREEN = (0, 100)

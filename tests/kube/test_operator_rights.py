@@ -29,7 +29,7 @@ def test_the_charts_rights_for_one_namespace_are_enough_for_a_loops_whole_life(
     operator = world.stage.leading(server.kubeconfig_of_account(world.namespace, "serinus-operator"))
     world.loop("rights")
     world.serve("rights")
-    world.loop("rights", drift=None)
+    world.loop("rights", drift={"enabled": False})
     world.stage.until(lambda: "rights-drift" not in world.names(ROLES), "the drift job is taken away")
     world.stage.kube.delete(MODEL_LOOPS, world.namespace, "rights")
     world.stage.until(lambda: world.stage.kube.get(MODEL_LOOPS, world.namespace, "rights") is None, "it is gone", 30)

@@ -175,7 +175,7 @@ def test_a_null_that_kubectl_apply_drops_is_no_silent_default(server: ApiServer,
     plain = server.kubectl(*apply, stdin=text)
     assert plain.returncode == 1
     assert f"spec.{path}: expected null, which switches it off, got its default" in plain.stderr
-    assert "use `kubectl apply --server-side`" in plain.stderr
+    assert "say `enabled: false` instead" in plain.stderr
     assert server.kube.get(MODEL_LOOPS, signed, "quiet") is None
     assert server.kubectl(*apply, "--server-side", stdin=text).returncode == 0
     kept = server.kube.get(MODEL_LOOPS, signed, "quiet")

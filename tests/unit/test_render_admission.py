@@ -68,7 +68,7 @@ def test_a_null_that_kubectl_dropped_is_refused_wherever_it_means_something() ->
     assert spec["validations"][-1] == {
         "expression": """!(variables.applied.matches(r'"drift":null') && has(object.spec.drift)"""
         " && object.spec.drift != null)",
-        "message": f"spec.drift: {dropped}; use `kubectl apply --server-side`",
+        "message": f"spec.drift: {dropped}; say `enabled: false` instead",
         "reason": "Invalid",
     }
     assert spec["validations"][0]["expression"] == (

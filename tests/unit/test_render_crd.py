@@ -76,6 +76,7 @@ def test_every_rule_of_the_models_has_its_counterpart() -> None:
         for model in _models(ModelLoop)
         for kind in ("model_validators", "field_validators")
         for name in getattr(model.__pydantic_decorators__, kind)
+        if name != "_off"  # it refuses nothing
     }
     assert found == TRANSLATED.keys()
     for path in TRANSLATED.values():

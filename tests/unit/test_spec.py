@@ -251,3 +251,12 @@ def test_defaults_are_those_of_the_documentation() -> None:
     assert (drift.every, drift.window, drift.cooldown) == (timedelta(hours=1), timedelta(days=1), timedelta(hours=6))
     assert isinstance(loop.spec, LoopSpec)
     assert loop.spec.approval == "automatic"
+
+
+def test_what_is_not_enabled_is_as_good_as_null() -> None:
+    off = {"enabled": False}
+    document = yaml.safe_load(BASE)
+    document["spec"] |= {"drift": off, "rollout": {"guardrails": {"errors": off, "rejections": off, "latency": off}}}
+    loop = loading.parse(yaml.safe_dump(document))
+    assert loop.spec.drift is None
+    assert loop.spec.rollout.guardrails == spec.Guardrails(errors=None, rejections=None, latency=None)
