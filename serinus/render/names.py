@@ -10,6 +10,8 @@ import hashlib
 GROUP, VERSION = "serinus.dev", "v1alpha1"
 FINALIZER = f"{GROUP}/operator"
 LOOP, VERSION_LABEL = f"{GROUP}/loop", f"{GROUP}/version"
+LOOK = f"{GROUP}/look"
+"""Annotation of a ModelLoop: a new value, whichever, makes the operator look at once."""
 MANAGER = "serinus"
 RUNTIME = "serinus"
 """The (Cluster)ServingRuntime, and the model format it serves."""

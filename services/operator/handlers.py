@@ -14,7 +14,7 @@ from typing import Any
 import kopf
 
 from serinus.adapters.kube import HTTP_ROUTES, INFERENCE_SERVICES, LOOP_REQUESTS, MODEL_APPROVALS, MODEL_LOOPS, Kind
-from serinus.render.names import GROUP, LOOP
+from serinus.render.names import GROUP, LOOK, LOOP
 from services.operator.loops import Loops
 from services.platform import Mode
 
@@ -51,12 +51,17 @@ def registry(loops: Loops, kinds: tuple[Kind, ...]) -> kopf.OperatorRegistry:
     """The handlers. kinds: those of `serving` that the cluster has."""
     made = kopf.OperatorRegistry()
 
+    wanted: dict[str, str] = {}  # uid -> the latest look that somebody asked for by annotation
+
     async def loop(type: str | None, meta: Any, **_: Any) -> None:
         if type == "DELETED":
+            wanted.pop(meta["uid"], None)
             loops.gone(meta["namespace"], meta["name"])
             return
-        deleting = bool(meta.get("deletionTimestamp"))
-        loops.noticed(meta["namespace"], meta["name"], meta["generation"], deleting)
+        look = (meta.get("annotations") or {}).get(LOOK, "")
+        changed = bool(meta.get("deletionTimestamp")) or wanted.get(meta["uid"], "") != look
+        wanted[meta["uid"]] = look
+        loops.noticed(meta["namespace"], meta["name"], meta["generation"], changed)
 
     async def asked(type: str | None, body: Any, **_: Any) -> None:
         loops.put(json.loads(json.dumps(dict(body))), gone=type == "DELETED")

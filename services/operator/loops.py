@@ -52,7 +52,7 @@ class Loops:
         metrics.loops.set_function(lambda: len(self._lives))
 
     def noticed(self, namespace: str, name: str, generation: int, changed: bool) -> None:
-        """The watches told of a ModelLoop. changed: whether it was deleted, beyond what its generation tells."""
+        """The watches told of a ModelLoop. changed: whether there is news beyond what its generation tells."""
         life = self._lives.get((namespace, name))
         if life is None:
             if not self._ended:

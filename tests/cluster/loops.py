@@ -114,7 +114,11 @@ class Loop(Watched):
         self.frame.to_parquet(code / "data" / "rows.parquet")
         (code / "faulty.py").write_text((images.ROOT / "examples" / "flights" / "faulty.py").read_text())
         with installation.forwarded(installation.NAMESPACE, "svc/serinus-mlflow", 5000) as url:
-            return register(ModelLoop.model_validate(edited), code, MlflowRegistry(url)).number
+            number = register(ModelLoop.model_validate(edited), code, MlflowRegistry(url)).number
+        if self.applied:  # nobody told the operator of a version that no run of its own made
+            look = f"{names.LOOK}={number}"
+            kubectl("-n", self.namespace, "annotate", "--overwrite", "modelloop", self.name, look)
+        return number
 
     def rows(self, count: int = 64) -> list[dict[str, Any]]:
         """Rows that the loop's model can answer."""

@@ -49,8 +49,8 @@ def _pods(loop: loops.Loop, job: str) -> list[str]:
 def _ends(loop: loops.Loop, job: str) -> None:
     deadline = time.monotonic() + 120
     while True:
-        found = loop.kube.get(JOBS, loop.namespace, job) or {}
-        if found.get("status", {}).get("succeeded"):
+        found = loop.kube.get(JOBS, loop.namespace, job)
+        if found is None or found.get("status", {}).get("succeeded"):  # the CronJob's history is short
             return
         assert time.monotonic() < deadline, kubectl("-n", loop.namespace, "describe", "job", job)
         time.sleep(0.5)

@@ -24,7 +24,7 @@ from serinus.adapters.kube import (
     SERVICE_ACCOUNTS,
     Object,
 )
-from serinus.render.names import FINALIZER
+from serinus.render.names import FINALIZER, LOOK
 from services.operator.metrics import RESULTS
 from services.platform import Platform
 from tests.servers.kubernetes import ApiServer
@@ -173,6 +173,15 @@ def test_a_loop_that_settled_is_left_alone_and_woken_by_what_is_asked_of_it(worl
     world.stage.until(lambda: world.names(INFERENCE_SERVICES) == {"life-q-v1", "life-q-v2"}, "the next one comes")
     assert looks(operator) > settled
     world.stage.until(lambda: "please" not in world.names(LOOP_REQUESTS), "the request is done with")
+
+
+def test_a_loop_at_rest_looks_when_an_annotation_asks_it_to(world: World) -> None:
+    operator = world.stage.leading()
+    world.loop("life-a")
+    world.serve("life-a")
+    settled = rests(operator)
+    world.stage.kube.patch(MODEL_LOOPS, world.namespace, "life-a", {"metadata": {"annotations": {LOOK: "now"}}})
+    world.stage.until(lambda: looks(operator) > settled, "a look")
 
 
 def test_a_spec_that_is_not_valid_changes_nothing_and_says_so(world: World) -> None:
