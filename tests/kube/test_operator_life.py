@@ -177,10 +177,10 @@ def test_a_loop_that_settled_is_left_alone_and_woken_by_what_is_asked_of_it(worl
 
 def test_a_loop_at_rest_looks_when_an_annotation_asks_it_to(world: World) -> None:
     operator = world.stage.leading()
-    world.loop("life-a")
-    world.serve("life-a")
+    world.loop("life-l")
+    world.serve("life-l")
     settled = rests(operator)
-    world.stage.kube.patch(MODEL_LOOPS, world.namespace, "life-a", {"metadata": {"annotations": {LOOK: "now"}}})
+    world.stage.kube.patch(MODEL_LOOPS, world.namespace, "life-l", {"metadata": {"annotations": {LOOK: "now"}}})
     world.stage.until(lambda: looks(operator) > settled, "a look")
 
 
