@@ -78,8 +78,7 @@ def _needs_first(draft: Draft) -> bool:
 
 
 def _request(draft: Draft, record: RunRecord) -> RunRequest:
-    spec = draft.spec.model_dump_json(by_alias=True)
-    return RunRequest(record.key, draft.spec.name, record.cause, record.requested, spec)
+    return RunRequest(record.key, draft.spec.name, record.cause, record.requested, draft.spec.for_run())
 
 
 def _adopt(draft: Draft, state: RunState) -> None:

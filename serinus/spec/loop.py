@@ -91,3 +91,10 @@ class ModelLoop(Part):
     def name(self) -> str:
         """The loop's name, which is also its model's name in registry, routes and metrics."""
         return self.metadata.name
+
+    def for_run(self) -> str:
+        """The loop as JSON for the steps of a run: what differs from the defaults.
+
+        A user's own image may be older than what asks for the run, and would refuse a key that it does not know.
+        """
+        return self.model_dump_json(by_alias=True, exclude_defaults=True)

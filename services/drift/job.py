@@ -80,7 +80,7 @@ def check(
     ledger.ask(spec.name, Request(name, "drift", now, BY, finding.version, ask.reason, finding, key))
     if not ask:
         return Look(finding, ask)
-    request = RunRequest(key, spec.name, "drift", now, spec.model_dump_json(by_alias=True))
+    request = RunRequest(key, spec.name, "drift", now, spec.for_run())
     try:
         return Look(finding, ask, runner.submit(request))
     except Unavailable as error:

@@ -130,7 +130,7 @@ def test_a_second_window_in_violation_asks_for_one_run(world: World) -> None:
     later = NOW + timedelta(hours=1)
     second = world.check(later)
     key = f"{world.loop}-drift-20260302T130000Z"
-    spec = world.trained.spec.model_dump_json(by_alias=True)
+    spec = world.trained.spec.for_run()
     assert world.runner.requests == [RunRequest(key, world.loop, "drift", later, spec)]
     assert ModelLoop.model_validate_json(world.runner.requests[0].spec) == world.trained.spec
     assert second.run is not None

@@ -260,3 +260,13 @@ def test_what_is_not_enabled_is_as_good_as_null() -> None:
     loop = loading.parse(yaml.safe_dump(document))
     assert loop.spec.drift is None
     assert loop.spec.rollout.guardrails == spec.Guardrails(errors=None, rejections=None, latency=None)
+
+
+@given(loops())
+def test_what_a_run_is_given_says_what_differs_from_the_defaults_and_means_the_same(loop: ModelLoop) -> None:
+    assert ModelLoop.model_validate_json(loop.for_run()) == loop
+
+
+def test_what_a_run_is_given_names_no_key_that_an_older_image_could_miss() -> None:
+    written = yaml.safe_load(BASE)
+    assert json.loads(loading.parse(BASE).for_run())["spec"].keys() <= written["spec"].keys()
