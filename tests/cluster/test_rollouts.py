@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from serinus.adapters.kube import HTTP_ROUTES, INFERENCE_SERVICES, MODEL_LOOPS, PODS
@@ -17,6 +18,7 @@ from tests.cluster import images, installation, loops
 from tests.cluster.installation import NAMESPACE, VALUES, Installation, kubectl
 from tests.cluster.loops import Loop
 from tests.servers.callers import Answer
+from tests.servers.loops import rows_of
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -27,8 +29,8 @@ FAULTY = {"python": "faulty:fit_failing", "params": {"max_iter": 10}, "trust": [
 def test_a_canary_that_fails_is_rolled_back_and_nobody_else_is_hurt(serinus: Installation, tmp_path: Path) -> None:
     training = {"estimator": "logistic-regression", **TRUST}
     with loops.serving(serinus, tmp_path, training=training, serving={"image": images.PREDICTOR}) as loop:
-        loop.frame = loop.frame.assign(weight=loop.frame["weight"] + 0.001)  # rows that training did not see
-        fresh = loop.rows(512)
+        unseen = loop.frame.assign(weight=loop.frame["weight"] + 0.001)  # what training saw does not fail
+        fresh = rows_of(loop.spec, pd.DataFrame(unseen), 512)
         with loop.calls(fresh) as calls:
             since = loops.now()
             bad = loop.register(**FAULTY)
