@@ -74,6 +74,7 @@ def _measure(stage: operators.Stage, runs: Training, count: int, minutes: float)
         time.sleep(5)
         largest = max(largest, process.memory_info().rss / 2**20)
         queue = max(queue, operator.metric("serinus_operator_queue") or 0)
+    _looks(operator)
     took, after, last = time.monotonic() - start, _figures(operator), process.cpu_times()
     core = (last.user + last.system - first.user - first.system) / took
     print(f"over {took / 60:.1f} minutes: {core:.3f} of a core, {largest:.0f} MiB, queue at most {queue:.0f}")
@@ -109,7 +110,11 @@ def _rests(operator: operators.Operator, count: int) -> bool:
 
 
 def _looks(operator: operators.Operator) -> float:
-    return sum(value for name, value in _figures(operator).items() if name.startswith("looks"))
+    """How many looks ended well; one that failed is not a look at a loop at rest."""
+    figures = _figures(operator)
+    if failed := sum(value for name, value in figures.items() if name.startswith("looks") and "failed" in name):
+        raise SystemExit(f"{failed:.0f} looks failed, so these loops are not at rest:\n{operator.said[-3000:]}")
+    return sum(value for name, value in figures.items() if name.startswith("looks"))
 
 
 def _figures(operator: operators.Operator) -> dict[str, float]:
