@@ -12,9 +12,8 @@ from serinus.spec import ModelLoop
 from services.platform import Platform
 
 KINDS = (SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS, CRON_JOBS)
-_AFRESH = (
-    3600.0  # seconds after which it is applied anew though it is as it was: somebody may have edited or removed it
-)
+_AFRESH = 3600.0
+"""Seconds after which it is applied anew though it is as it was: somebody may have edited or removed it."""
 
 
 def surroundings(platform: Platform) -> drift_job.Surroundings:
