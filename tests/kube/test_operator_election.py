@@ -90,9 +90,10 @@ def test_a_leader_without_an_api_server_ends_itself_before_its_lease_does(tmp_pa
             operator = made.leading()
             server.stop(kill=True)
             began = time.monotonic()
-            assert operator.process.wait(30) == LOST
+            # Whoever notices first: the watches, if they were still beginning, or the lease.
+            reasons = {1: "the watches ended by themselves", LOST: "could not be renewed"}
+            assert reasons[operator.process.wait(30)] in operator.said
             assert time.monotonic() - began < election.DURATION + 3  # and a busy machine
-            assert "could not be renewed" in operator.said
             server.start()  # the stage is cleared by it
 
 
