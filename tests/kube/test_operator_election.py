@@ -88,6 +88,7 @@ def test_a_leader_without_an_api_server_ends_itself_before_its_lease_does(tmp_pa
         platform = Platform(NOWHERE, NOWHERE, NOWHERE, watch_namespace="default", pod_namespace="default")
         with stage(server, platform, tmp_path) as made:
             operator = made.leading()
+            made.until(lambda: "authentication has finished" in operator.said, "its watches begin")
             server.stop(kill=True)
             began = time.monotonic()
             # Whoever notices first: the watches, if they were still beginning, or the lease.
