@@ -88,6 +88,12 @@ def of(document: dict[str, object]) -> ModelLoop:
     return loop
 
 
+def held(found: dict[str, typing.Any]) -> ModelLoop:
+    """The ModelLoop in an object that an API server holds. Raises SpecError as `of` does."""
+    about = {key: found["metadata"][key] for key in ("name", "namespace", "uid")}
+    return of({"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": about, "spec": found["spec"]})
+
+
 def warnings(loop: ModelLoop) -> list[str]:
     """What is allowed but probably not meant."""
     drift = loop.spec.drift

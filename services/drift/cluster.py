@@ -27,8 +27,7 @@ def check(platform: Platform, namespace: str, loop: str, now: datetime) -> job.L
     found = kube.get(MODEL_LOOPS, namespace, loop)
     if found is None:
         raise Fatal(f"there is no ModelLoop {namespace}/{loop}; was it deleted while this job began?")
-    head = {"apiVersion": found["apiVersion"], "kind": found["kind"], "metadata": {"name": loop}}
-    spec = loading.of({**head, "spec": found["spec"]})
+    spec = loading.held(found)
     registry = MlflowRegistry(platform.mlflow_url)
     metrics = PrometheusMetrics(platform.prometheus_url, TIMEOUT, where={"namespace": namespace})
     with contextlib.closing(metrics), tempfile.TemporaryDirectory(prefix="models-") as models:

@@ -158,9 +158,7 @@ class Keeper:
     def _spec(self, loop: Object) -> ModelLoop:
         key = (loop["metadata"]["uid"], loop["metadata"]["generation"])
         if self._parsed is None or self._parsed[0] != key:
-            head = {"name": self.name, "namespace": self.namespace, "uid": loop["metadata"]["uid"]}
-            document = {"apiVersion": loop["apiVersion"], "kind": loop["kind"], "metadata": head, "spec": loop["spec"]}
-            self._parsed = key, loading.of(document)
+            self._parsed = key, loading.held(loop)
         return self._parsed[1]
 
     def _seen(self) -> tuple[Object, ModelLoop]:
