@@ -132,8 +132,10 @@ def test_who_comes_after_finds_the_children_by_their_mark_and_not_theirs_nor_ano
 
 def test_of_two_children_of_one_name_only_one_is_left(state: Path) -> None:
     twins = [Processes(state), Processes(state)]
-    for twin in twins:
-        twin.start(python(state, PARENT))
+    for number, twin in enumerate(twins):
+        command = replace(python(state, PARENT), log=state / f"{number}.log")
+        twin.start(command)
+        says(command)  # Linux shows no environment, and so no mark, of a program that it is still loading
     pids = {twin.pid("child") for twin in twins}
     assert len(pids) == 2
     third = Processes(state)
