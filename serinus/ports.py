@@ -13,15 +13,24 @@ from typing import Protocol
 
 from serinus.facts import (
     Alias,
+    AuditEntry,
+    Deed,
     Event,
+    Label,
+    Prediction,
+    Record,
     Request,
     RolloutRecord,
     Routing,
     RoutingState,
+    RowsQuestion,
     RunRequest,
     RunState,
     Series,
     Status,
+    Taken,
+    Tally,
+    TallyQuestion,
     Version,
 )
 
@@ -139,4 +148,56 @@ class Ledger(Protocol):
 
     def events(self, loop: str, limit: int = 100) -> tuple[Event, ...]:
         """The latest events, oldest first."""
+        ...
+
+
+class Recorder(Protocol):
+    """What was answered and what turned out to be true, as the collector takes it. What it returns for is durable."""
+
+    def add(self, loop: str, predictions: Sequence[Prediction]) -> Taken:
+        """Keep answered rows; an id that is held already stays as it is."""
+        ...
+
+    def label(self, loop: str, labels: Sequence[Label]) -> Taken:
+        """Keep truths, in the order given, each with one of the outcomes of `LabelOutcome`."""
+        ...
+
+    def erase(self, loop: str, ids: Sequence[str] = (), keys: Sequence[str] = ()) -> int:
+        """Forget these predictions and their labels for good: what comes of them later is refused. Returns how many
+        predictions that were.
+        """
+        ...
+
+    def expire(self, loop: str, before: datetime) -> int:
+        """Forget what was answered before that time, and labels known before it; returns how many rows that were."""
+        ...
+
+
+class Records(Protocol):
+    """The same, as those ask who judge, explain and train."""
+
+    def tally(self, loop: str, question: TallyQuestion) -> tuple[Tally, ...]:
+        """Counts by version and window, oldest first; a window without rows is left out."""
+        ...
+
+    def rows(self, loop: str, question: RowsQuestion) -> tuple[Record, ...]:
+        """Records of a window, oldest first."""
+        ...
+
+    def find(self, loop: str, ids: Sequence[str] = (), keys: Sequence[str] = ()) -> tuple[Record, ...]:
+        """The records with these ids or business keys, oldest first."""
+        ...
+
+
+class Audit(Protocol):
+    """The audit trail of one installation: append only, chained by digests."""
+
+    def append(self, deeds: Sequence[Deed]) -> int:
+        """Keep those whose id is not there yet, in this order, in one step; returns how many those were."""
+        ...
+
+    def entries(self, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
+        """Entries with numbers greater than `after`, oldest first. They are given as they are stored: whoever wants to
+        know whether somebody rewrote them asks `decide.audit.verify`.
+        """
         ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from serinus.facts.quality import QualityFinding
 from serinus.facts.runs import Cause, RunPhase
 from serinus.facts.verdicts import Verdict, Window
 
@@ -37,13 +38,15 @@ class Request:
     """Something asked of a loop from outside; `id` makes handling it idempotent."""
 
     id: str
-    kind: Literal["run", "approve", "reject", "rollback", "drift"]
+    kind: Literal["run", "approve", "reject", "rollback", "drift", "quality", "data"]
     at: datetime
     by: str  # a person's or a job's name
     version: int | None = None  # approve, reject; rollback: the one to be gone
     reason: str = ""
     finding: DriftFinding | None = None  # drift
     run: str = ""  # drift: key of the run that the finding led to, if any
+    quality: QualityFinding | None = None  # quality
+    rows: int | None = None  # data: labelled rows newer than the champion's dataset
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,7 @@ class Status:
     run: RunRecord | None = None  # in flight, at most one
     last_run: RunRecord | None = None
     drift: tuple[DriftFinding, ...] = ()  # the latest windows, oldest first
+    quality: QualityFinding | None = None  # the latest look's
     last_scheduled: datetime | None = None
     handled: tuple[str, ...] = ()  # ids of requests already folded in, oldest first
     notices: Mapping[str, str] = field(default_factory=dict)  # what is wrong now, by subject, said once

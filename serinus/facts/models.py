@@ -99,6 +99,19 @@ class SliceScore:
 
 
 @dataclass(frozen=True)
+class FairnessGap:
+    """How differently groups are treated on the holdout: the largest difference of the rate that `metric` compares."""
+
+    column: str
+    metric: str  # equalOpportunity, demographicParity, equalizedOdds
+    gap: float
+    low: float  # interval of the gap at the evaluation's confidence
+    high: float
+    groups: Mapping[str, float]  # group -> its rate (equalizedOdds: of the rate that differs more)
+    rows: Mapping[str, int]  # group -> rows that the rate is made of
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """A candidate on the holdout, beside the champion on the same rows and a trivial baseline."""
 
@@ -121,6 +134,7 @@ class Evaluation:
     baseline_interval: tuple[float, float] | None = None  # of candidate - baseline, signed, at `confidence`
     digest: str = ""  # of the model directory that was judged
     dataset: str = ""  # version of the data whose holdout judged it
+    fairness: tuple[FairnessGap, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-Cause = Literal["initial", "schedule", "drift", "manual"]
+Cause = Literal["initial", "schedule", "drift", "quality", "data", "manual"]
 RunPhase = Literal["pending", "running", "succeeded", "failed"]
 
 

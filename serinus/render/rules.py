@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any  # schemas are JSON
 
 from serinus.render.schema import milliseconds
-from serinus.spec import BLUE_GREEN, METRICS_OF, NAME
+from serinus.spec import BLUE_GREEN, JUDGED, METRICS_OF, NAME
 
 Rule = dict[str, Any]
 
@@ -47,6 +47,21 @@ def _leak(role: str) -> Rule:
     )
 
 
+def _set(path: str) -> str:
+    """Whether an optional field has a value."""
+    return f"(has({path}) && dyn({path}) != null)"
+
+
+_JUDGED = "{" + ", ".join(f"'{task}': {_names(metrics)}" for task, metrics in JUDGED.items()) + "}[self.task]"
+_COLLECTED = {
+    "quality": _set("self.quality"),
+    "labels.source": _set("self.labels.source"),
+    "data.source.production": _set("self.data.source.production"),
+    "drift.confirm": f"{_set('self.drift')} && self.drift.confirm.detector != 'none'",
+    "rollout.guardrails.quality": _set("self.rollout.guardrails.quality"),
+}
+"""What needs predictions to be kept -> whether it is asked for."""
+
 _CPU = "!('cpu' in self) || self['cpu'].matches('^([0-9]*[.])?[0-9]+m?$')"
 _MEMORY = "!('memory' in self) || self['memory'].matches('^[0-9]+([MGTPE]|[KMGTPE]i)?$')"
 _QUANTITIES = (
@@ -62,6 +77,20 @@ SPEC: Mapping[str, tuple[Rule, ...]] = {
             "validation.metric",
             f"{_WANTED}[self.task] + ', got ' + self.validation.metric",
         ),
+        _rule(
+            f"!{_set('self.quality')} || !{_set('self.quality.metric')} || self.quality.metric in {_JUDGED}",
+            "expected a metric that can be judged in production for this task",
+            "quality.metric",
+        ),
+        _rule(
+            "self.task == 'binary-classification' || !(" + _set("self.validation.fairness") + ")",
+            "expected nothing but for binary-classification",
+            "validation.fairness",
+        ),
+        *(
+            _rule(f"{_set('self.collect')} || !({asked})", "expected `collect` beside it, got none", field)
+            for field, asked in _COLLECTED.items()
+        ),
     ),
     "data": (
         _rule("self.time != self.label", "expected another column than data.time", "label"),
@@ -75,7 +104,7 @@ SPEC: Mapping[str, tuple[Rule, ...]] = {
             " + '; nothing would be left to train on'",
         ),
     ),
-    "data.source": (_one_of("files", "sql", "python"),),
+    "data.source": (_one_of("files", "sql", "python", "production"),),
     "data.features": (
         _rule("self.numeric.size() + self.categorical.size() > 0", "expected at least one feature, got none"),
         _rule("!self.categorical.exists(name, name in self.numeric)", "expected each feature once, not in both lists"),
@@ -110,6 +139,8 @@ SPEC: Mapping[str, tuple[Rule, ...]] = {
             f"expected rising percents from 1 to 99 such as [5, 25, 50], or {list(BLUE_GREEN)} for blue/green",
         ),
     ),
+    "labels.source": (_one_of("files", "sql", "python"), _one_of("id", "key")),
+    "newData": (_one_of("rows", "share"),),
     "drift.retrain": (
         _rule("self.violations <= self.of", "expected at most drift.retrain.of", "violations"),
     ),
@@ -149,5 +180,10 @@ LIMITS: Mapping[str, dict[str, Any]] = {
     "training.resources.requests{}": {"maxLength": 64},
     "training.resources.limits{}": {"maxLength": 64},
     "rollout.steps": {"maxItems": 99, "minItems": 1},
+    "collect.columns": {"maxItems": 1000},
+    "collect.hash": {"maxItems": 1000},
+    "quality.falseAlarms": {"maxLength": 64},
+    "quality.slices": {"maxItems": 20},
+    "value.worth": {"minProperties": 1, "maxProperties": 1000},
 }
 """Sizes that bound what the rules may cost; far beyond what a loop needs."""

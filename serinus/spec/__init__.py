@@ -6,33 +6,45 @@ generated from this file. `serinus.loading` turns text into these models and mis
 
 from __future__ import annotations
 
-from serinus.spec.data import Checks, Data, Features, Files, Source, Sql
-from serinus.spec.drift import DriftSpec, Retrain
+from serinus.spec.collect import Collect, Labels, LabelSource
+from serinus.spec.data import Checks, Data, Features, Files, Production, Source, Sql
+from serinus.spec.drift import Confirm, DriftSpec, Retrain
 from serinus.spec.loop import NAME, LoopSpec, Metadata, ModelLoop
-from serinus.spec.model import Estimator, Serving, Training, Validation
-from serinus.spec.parts import METRICS_OF, REFERENCE, Column, Fraction, Metric, Reference, Task
-from serinus.spec.rollout import BLUE_GREEN, Errors, Guardrails, Latency, Rejections, RolloutSpec
+from serinus.spec.model import Estimator, Fairness, Serving, Training, Validation
+from serinus.spec.parts import JUDGED, METRICS_OF, REFERENCE, Column, Fraction, Metric, Reference, Task
+from serinus.spec.quality import BusinessValue, NewData, QualitySpec
+from serinus.spec.rollout import BLUE_GREEN, Errors, Guardrails, Latency, Rejections, RolloutSpec, Wrong
 
 __all__ = [
     "BLUE_GREEN",
+    "JUDGED",
     "METRICS_OF",
     "NAME",
     "REFERENCE",
+    "BusinessValue",
     "Checks",
+    "Collect",
     "Column",
+    "Confirm",
     "Data",
     "DriftSpec",
     "Errors",
     "Estimator",
+    "Fairness",
     "Features",
     "Files",
     "Fraction",
     "Guardrails",
+    "LabelSource",
+    "Labels",
     "Latency",
     "LoopSpec",
     "Metadata",
     "Metric",
     "ModelLoop",
+    "NewData",
+    "Production",
+    "QualitySpec",
     "Reference",
     "Rejections",
     "Retrain",
@@ -43,4 +55,5 @@ __all__ = [
     "Task",
     "Training",
     "Validation",
+    "Wrong",
 ]

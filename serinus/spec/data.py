@@ -29,6 +29,10 @@ class Sql(Part):
     """A SELECT; `:start` and `:end`, where it names them, are bound to the window's ends."""
 
 
+class Production(Part):
+    """Predictions that were answered and labelled since, as the collector keeps them."""
+
+
 class Source(Part):
     """Where the rows come from: exactly one of these."""
 
@@ -38,12 +42,16 @@ class Source(Part):
     """A SQL query."""
     python: Reference | None = None
     """Your own function, `package.module:function`, that takes a Window and returns a pandas DataFrame."""
+    production: Production | None = None
+    """What this loop itself answered, with the labels that came; needs `collect`. `{}` is all there is to say."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Source:
-        given = [name for name in ("files", "sql", "python") if getattr(self, name) is not None]
+        given = [name for name in ("files", "sql", "python", "production") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"expected exactly one of files, sql, python; got {', '.join(given) or 'none'}")
+            raise ValueError(
+                f"expected exactly one of files, sql, python, production; got {', '.join(given) or 'none'}"
+            )
         return self
 
 

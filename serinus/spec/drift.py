@@ -26,6 +26,18 @@ class Retrain(Part):
         return self
 
 
+class Confirm(Part):
+    """A second look, on rows instead of bins, before a retrain is paid for; needs `collect`."""
+
+    detector: Literal["none", "mmd", "classifier", "tabular"] = "none"
+    """mmd: kernel two-sample test; classifier: whether one can be trained to tell the rows apart; tabular: a test per
+    feature. All of alibi-detect, whose licence limits production use: see docs."""
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """Significance that confirms."""
+    rows: Annotated[int, Field(ge=100, le=5000)] = 1000
+    """The most rows on either side."""
+
+
 class DriftSpec(Part):
     """When live inputs or scores no longer look like training."""
 
@@ -47,3 +59,5 @@ class DriftSpec(Part):
     """From the end of the last run, how long drift asks for no other."""
     detector: Literal["alibi-detect", "scipy"] = "alibi-detect"
     """The engine of the test; both give the same p-values. alibi-detect's licence limits production use: see docs."""
+    confirm: Confirm = Confirm()
+    """A second look before a retrain."""

@@ -8,10 +8,12 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from serinus import durations
+from serinus.spec.collect import Collect, Labels
 from serinus.spec.data import Data
 from serinus.spec.drift import DriftSpec
 from serinus.spec.model import Serving, Training, Validation
-from serinus.spec.parts import METRICS_OF, Part, Task
+from serinus.spec.parts import JUDGED, METRICS_OF, Part, Task
+from serinus.spec.quality import BusinessValue, NewData, QualitySpec
 from serinus.spec.rollout import RolloutSpec
 
 NAME = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
@@ -36,6 +38,16 @@ class LoopSpec(Part):
     """How a new version takes over."""
     drift: DriftSpec | None = DriftSpec()
     """When a changed world asks for a retrain; null switches the job off."""
+    collect: Collect | None = None
+    """Which predictions are kept. Unset: none, and nothing is known of quality in production."""
+    labels: Labels = Labels()
+    """When and from where the truth comes."""
+    quality: QualitySpec | None = None
+    """When falling quality in production asks for a retrain; needs `collect`. Unset: never."""
+    new_data: NewData | None = None
+    """When new data asks for a retrain. Unset: never."""
+    value: BusinessValue | None = None
+    """What answers are worth, reported over time by version."""
 
     @field_validator("drift")
     @classmethod
@@ -62,9 +74,30 @@ def _contradictions(spec: LoopSpec) -> Iterator[str]:
     for role, column in (("label", data.label), ("time", data.time)):
         if column in (*data.features.numeric, *data.features.categorical):
             yield f"data.features: expected what is known when a model is asked, got the {role} {column!r}; take it out"
+    yield from _uncollected(spec)
+    if spec.validation.fairness is not None and spec.task != "binary-classification":
+        yield f"validation.fairness: expected nothing for {spec.task}; its rates are of two classes"
+    if spec.quality is not None and spec.quality.metric is not None and spec.quality.metric not in JUDGED[spec.task]:
+        wanted = ", ".join(JUDGED[spec.task])
+        yield f"quality.metric: expected one of {wanted} for {spec.task}, got {spec.quality.metric!r}"
     if data.holdout >= data.history:
         got = f"{durations.render(data.holdout)} of {durations.render(data.history)}"
         yield f"data.holdout: expected less than data.history, got {got}; nothing would be left to train on"
+
+
+def _uncollected(spec: LoopSpec) -> Iterator[str]:
+    """What needs predictions that nobody keeps."""
+    if spec.collect is not None:
+        return
+    for name, asked in (
+        ("quality", spec.quality is not None),
+        ("labels.source", spec.labels.source is not None),
+        ("data.source.production", spec.data.source.production is not None),
+        ("drift.confirm", spec.drift is not None and spec.drift.confirm.detector != "none"),
+        ("rollout.guardrails.quality", spec.rollout.guardrails.quality is not None),
+    ):
+        if asked:
+            yield f"{name}: expected `collect` beside it, got none; without it no prediction is kept"
 
 
 class Metadata(Part):

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from serinus.durations import PositiveDuration
 from serinus.spec import quantities
-from serinus.spec.parts import Metric, Part, Reference
+from serinus.spec.parts import Column, Metric, Part, Reference
 
 Estimator = Literal["logistic-regression", "hist-gradient-boosting", "random-forest"]
 
@@ -82,6 +82,19 @@ class Training(Part):
         return schedule
 
 
+class Fairness(Part):
+    """How differently groups may be treated, on the holdout and over time; binary classification."""
+
+    groups: Annotated[tuple[Column, ...], Field(min_length=1, max_length=20)]
+    """Columns whose values are the groups."""
+    metric: Literal["equalOpportunity", "demographicParity", "equalizedOdds"] = "equalOpportunity"
+    """What is compared: the true positive rate, the share of positive answers, or both true and false positive rate."""
+    max_gap: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """The largest difference between two groups."""
+    min_rows: Annotated[int, Field(ge=1)] = 100
+    """Groups of which the rate is made of fewer rows are reported but do not decide."""
+
+
 class Validation(Part):
     """When a candidate is good enough to be let near users."""
 
@@ -99,6 +112,8 @@ class Validation(Part):
     """How much worse than the champion a slice may be."""
     min_slice_rows: Annotated[int, Field(ge=1)] = 200
     """Smaller slices are reported but do not decide."""
+    fairness: Fairness | None = None
+    """How differently groups may be treated. Unset: not looked at."""
 
 
 class Serving(Part):

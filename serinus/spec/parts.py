@@ -18,6 +18,12 @@ METRICS_OF: dict[Task, tuple[Metric, ...]] = {
     "multiclass-classification": ("roc_auc", "log_loss", "accuracy", "balanced_accuracy", "f1"),
     "regression": ("rmse", "mae", "r2"),
 }  # fmt: skip
+JUDGED: dict[Task, tuple[Metric, ...]] = {
+    "binary-classification": ("accuracy", "roc_auc", "brier", "log_loss"),
+    "multiclass-classification": ("accuracy",),
+    "regression": ("rmse", "mae"),
+}
+"""What can be judged in production, from counts by score bin."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 REFERENCE = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$"
 Reference = Annotated[str, Field(pattern=REFERENCE)]  # package.module:function

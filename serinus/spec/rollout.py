@@ -40,6 +40,13 @@ class Latency(Part):
     """How much larger the canary's share of slow answers may be."""
 
 
+class Wrong(Part):
+    """Answers that labels showed to be wrong; only of use where labels come within a step's time."""
+
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """How much larger the canary's share of wrong answers may be."""
+
+
 Switched = Errors | Rejections | Latency
 
 
@@ -52,6 +59,8 @@ class Guardrails(Part):
     """Refused requests."""
     latency: Latency | None = Latency()
     """Slow answers."""
+    quality: Wrong | None = None
+    """Wrong answers, by labels; needs `collect`. Unset: labels come too late to tell."""
 
     @field_validator("errors", "rejections", "latency")
     @classmethod

@@ -148,12 +148,15 @@ def test_an_unknown_key_anywhere_is_an_error_that_names_its_path(part: str) -> N
         ("spec/rolout", "did you mean 'rollout'?"),
         ("Spec", "did you mean 'spec'?"),
         ("spec/trainng", "did you mean 'training'?"),
-        ("spec/estimator", "expected one of task, data, training, validation, approval, serving, rollout, drift; "
+        ("spec/estimator", "expected one of task, data, training, validation, approval, serving, rollout, drift, "
+         "collect, labels, quality, newData, value; "
          "'estimator' belongs to spec.training"),
-        ("spec/threshold", "expected one of task, data, training, validation, approval, serving, rollout, drift; "
+        ("spec/threshold", "expected one of task, data, training, validation, approval, serving, rollout, drift, "
+         "collect, labels, quality, newData, value; "
          "'threshold' belongs to spec.rollout.guardrails.latency"),
-        ("spec/minRows", "expected one of task, data, training, validation, approval, serving, rollout, drift; "
-         "'minRows' belongs to spec.data.checks or spec.drift"),
+        ("spec/minRows", "expected one of task, data, training, validation, approval, serving, rollout, drift, "
+         "collect, labels, quality, newData, value; "
+         "'minRows' belongs to spec.data.checks or spec.validation.fairness or spec.drift"),
         ("status", "expected one of apiVersion, kind, metadata, spec"),
     ],
 )  # fmt: skip

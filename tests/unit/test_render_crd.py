@@ -28,6 +28,8 @@ SPEC: Any = SCHEMA["properties"]["spec"]
 
 TRANSLATED = {
     ("Source", "_exactly_one"): "data.source",
+    ("LabelSource", "_exactly_one"): "labels.source",
+    ("NewData", "_exactly_one"): "newData",
     ("Features", "_distinct"): "data.features",
     ("Checks", "_ordered"): "data.checks.ranges{}",
     ("Training", "_exactly_one"): "training",

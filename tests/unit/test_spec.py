@@ -192,9 +192,9 @@ def _problems(**parts: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("parts", "problem"),
     [
-        ({"data": {"source": {}}}, "spec.data.source: expected exactly one of files, sql, python; got none"),
+        ({"data": {"source": {}}}, "spec.data.source: expected exactly one of files, sql, python, production; got none"),
         ({"data": {"source": {"files": {"uri": "a"}, "python": "a:b"}}},
-         "spec.data.source: expected exactly one of files, sql, python; got files, python"),
+         "spec.data.source: expected exactly one of files, sql, python, production; got files, python"),
         ({"data": {"features": {}}},
          "spec.data.features: expected at least one numeric or categorical feature, got none"),
         ({"data": {"features": {"numeric": ["a", "b"], "categorical": ["b", "a", "c"]}}},
