@@ -1,4 +1,5 @@
-"""A model as a directory: `model.skops`, `contract.json` and `manifest.json`, which has the sha256 of the other two.
+"""A model as a directory: `model.skops`, `contract.json`, mostly `reference.json` (what the holdout said of it; models
+made before there was one have none), and `manifest.json`, which has the sha256 of each of the others.
 
 No pickle: skops rebuilds the estimator from a description, and only from types on our own list or on the caller's.
 """
@@ -16,9 +17,9 @@ from typing import Any
 
 from serinus import usercode, wire
 from serinus.errors import ArtifactError
-from serinus.facts import Contract
+from serinus.facts import Contract, Reference
 
-MODEL, CONTRACT, MANIFEST = "model.skops", "contract.json", "manifest.json"
+MODEL, CONTRACT, REFERENCE, MANIFEST = "model.skops", "contract.json", "reference.json", "manifest.json"
 FORMAT = "serinus-model/1"
 
 # What the built-in estimators need beyond the types that skops itself holds safe (scikit-learn's own estimators and
@@ -41,12 +42,12 @@ class Model:
     digest: str
 
 
-def save(directory: Path, estimator: object, contract: Contract) -> str:
+def save(directory: Path, estimator: object, contract: Contract, reference: Reference | None = None) -> str:
     """Write the model into the new or empty `directory` and return its digest: the sha256 of the manifest's bytes.
 
-    The same fitted estimator and contract give the same bytes in every process. Raises ArtifactError when the
-    estimator cannot be kept without pickle, or holds types that `contract.trust` does not name: better here than when
-    it should serve.
+    The same fitted estimator, contract and reference give the same bytes in every process. Raises ArtifactError when
+    the estimator cannot be kept without pickle, or holds types that `contract.trust` does not name: better here than
+    when it should serve.
     """
     import skops.io
     from skops.io.exceptions import UnsupportedTypeException
@@ -60,6 +61,8 @@ def save(directory: Path, estimator: object, contract: Contract) -> str:
         raise ArtifactError(f"{type(estimator).__name__}: cannot be kept as data, without pickle: {error}") from error
     _allowed(archive, contract.trust, contract.estimator)
     files = {MODEL: archive, CONTRACT: wire.dump(contract)}
+    if reference is not None:
+        files[REFERENCE] = wire.dump(reference)
     for name, content in files.items():
         (directory / name).write_bytes(content)
     manifest = wire.dump({"format": FORMAT, "files": {name: _sha256(content) for name, content in files.items()}})
@@ -71,6 +74,15 @@ def verify(directory: Path) -> str:
     """Check every file against the manifest and return the digest. Raises ArtifactError that names the file."""
     digest, _ = _checked(directory)
     return digest
+
+
+def reference(directory: Path) -> Reference | None:
+    """What the holdout said of the model in `directory`, verified like the rest; None of one made before there was any.
+
+    The model itself is not loaded, so nobody needs to be trusted. Raises ArtifactError as `verify` does.
+    """
+    _, files = _checked(directory)
+    return wire.load(Reference, files[REFERENCE]) if REFERENCE in files else None
 
 
 def load(directory: Path, trust: Sequence[str] = (), code: Path | None = None) -> Model:
@@ -111,11 +123,10 @@ def _allowed(archive: bytes, trust: Sequence[str], where: str) -> list[str]:
 
 def _checked(directory: Path) -> tuple[str, dict[str, bytes]]:
     """The digest and the files' bytes: what was hashed is what is used, whatever happens to the disk meanwhile."""
-    expected = {MODEL, CONTRACT, MANIFEST}
     found = {path.name for path in directory.iterdir()} if directory.is_dir() else set()
-    if found != expected:
+    if found - {REFERENCE} != {MODEL, CONTRACT, MANIFEST}:
         raise ArtifactError(
-            f"{directory}: expected exactly {', '.join(sorted(expected))};"
+            f"{directory}: expected exactly {CONTRACT}, {MANIFEST}, {MODEL} and perhaps {REFERENCE};"
             f" found {', '.join(sorted(found)) or 'nothing'}"
         )
     manifest = (directory / MANIFEST).read_bytes()
@@ -127,9 +138,10 @@ def _checked(directory: Path) -> tuple[str, dict[str, bytes]]:
         raise ArtifactError(
             f"{directory / MANIFEST}: expected a manifest of {FORMAT}, got {manifest[:80]!r}"
         ) from error
-    if form != FORMAT or set(listed) != {MODEL, CONTRACT}:
+    if form != FORMAT or set(listed) != found - {MANIFEST}:
         raise ArtifactError(
-            f"{directory / MANIFEST}: expected {FORMAT} with {CONTRACT} and {MODEL}, got {form!r} with {sorted(listed)}"
+            f"{directory / MANIFEST}: expected {FORMAT} with {', '.join(sorted(found - {MANIFEST}))},"
+            f" got {form!r} with {sorted(listed)}"
         )
     files = {name: (directory / name).read_bytes() for name in listed}
     for name, data in files.items():

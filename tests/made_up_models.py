@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from serinus import artifact, wire
-from serinus.facts import Bins, Contract, Dataset, Evidence, Field, Profile, RolloutRecord, Verdict, Window
+from serinus.facts import Bins, Contract, Dataset, Evidence, Field, Profile, Reference, RolloutRecord, Verdict, Window
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def model_dir(folder: Path, content: bytes = b"a model") -> Path:
+def model_dir(folder: Path, content: bytes = b"a model", reference: Reference | None = None) -> Path:
     """A directory that is true to its manifest; nothing here reads the model itself."""
     profile = Profile(2, (Bins("temp", "numeric", (1.0,), counts=(1, 1, 0, 0)),), Bins("score", "numeric"))
     dataset = Dataset("d" * 64, "files data/", Window(NOW, NOW), 2, {"temp": "double", "late": "int64"})
@@ -21,6 +21,8 @@ def model_dir(folder: Path, content: bytes = b"a model") -> Path:
         dataset, ({"temp": 1.0},), (0.5,), "logistic-regression", {"C": 1.0, "note": "x" * 9000}, 0, (),
     )  # fmt: skip
     files = {artifact.MODEL: content, artifact.CONTRACT: wire.dump(contract)}
+    if reference is not None:
+        files[artifact.REFERENCE] = wire.dump(reference)
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     files[artifact.MANIFEST] = wire.dump({"format": artifact.FORMAT, "files": sums})
     folder.mkdir(parents=True)

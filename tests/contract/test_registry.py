@@ -16,6 +16,7 @@ from serinus import artifact
 from serinus.adapters.fakes.registry import FakeRegistry
 from serinus.adapters.mlflow import MlflowRegistry
 from serinus.errors import ArtifactError, Fatal, Unavailable
+from serinus.facts import Measured, Reference
 from tests.made_up_models import model_dir, record
 from tests.servers.mlflow import free_port, mlflow_uri  # noqa: F401
 
@@ -172,6 +173,15 @@ def test_what_is_fetched_is_what_was_registered(given: Given, tmp_path: Path) ->
     given.store.fetch(given.loop, second, into)
     assert (into / artifact.MODEL).read_bytes() == b"t2"
     assert [path.name for path in into.parent.iterdir()] == ["1"]
+
+
+def test_what_the_holdout_said_is_fetched_with_the_model(store: Store, loop: str, tmp_path: Path) -> None:
+    reference = Reference(2, {"accuracy": Measured(0.5, 0.4, 0.0, 1.0, 2)}, (), (), {"temp": (1.0, None)})
+    model = model_dir(tmp_path / "model", reference=reference)
+    number = store.register(loop, "t1", model, {}, {}).number
+    into = store.fetch(loop, number, tmp_path / "models" / "1")
+    assert artifact.verify(into) == artifact.verify(model)
+    assert artifact.reference(into) == reference
 
 
 def test_a_fetched_directory_that_was_changed_is_fetched_anew(given: Given, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from serinus import artifact, models, sources
 from serinus.errors import ArtifactError
-from serinus.facts import Contract
+from serinus.facts import Cell, Condition, Contract, Measured, Reference, Region
 from serinus.models import scoring
 from tests import data_sets
 
@@ -31,6 +31,21 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Contract]:
 def saved(fitted: tuple[Any, Contract], tmp_path: Path) -> Path:
     artifact.save(tmp_path / "model", *fitted)
     return tmp_path / "model"
+
+
+REFERENCE = Reference(
+    300,
+    {"roc_auc": Measured(0.75, 0.02, 0.71, 0.79, 300), "log_loss": Measured(0.5, 0.01, 0.48, 0.52, 300)},
+    (Cell("returned", "kept", 31, 300, 94.5, 30.0), Cell(None, "kept", 0, 1, 0.0, 0.0)),
+    (Region((Condition("weight", 1.0, None, missing=True), Condition("shop", categories=("café",))), 300, 0.2, 0.1),),
+    {"weight": (1.5, None), "shop": ("café", None)},
+)
+
+
+@pytest.fixture
+def referenced(fitted: tuple[Any, Contract], tmp_path: Path) -> Path:
+    artifact.save(tmp_path / "referenced", *fitted, REFERENCE)
+    return tmp_path / "referenced"
 
 
 def _resealed(directory: Path, name: str, content: bytes) -> None:
@@ -67,6 +82,43 @@ def test_saving_twice_gives_the_same_bytes(fitted: tuple[Any, Contract], tmp_pat
     assert (first / "model.skops").read_bytes() == (second / "model.skops").read_bytes()
 
 
+def test_what_the_holdout_said_lies_beside_the_model_and_is_part_of_its_digest(
+    fitted: tuple[Any, Contract], referenced: Path, saved: Path, tmp_path: Path
+) -> None:
+    assert artifact.reference(referenced) == REFERENCE
+    model = artifact.load(referenced)
+    assert model.contract == fitted[1]
+    assert model.digest == artifact.verify(referenced) != artifact.verify(saved)
+    assert artifact.save(tmp_path / "again", *fitted, REFERENCE) == model.digest
+
+
+def test_a_model_made_before_there_was_a_reference_loads_and_has_none(saved: Path) -> None:
+    assert artifact.load(saved).digest == artifact.verify(saved)
+    assert artifact.reference(saved) is None
+
+
+def test_a_reference_is_read_without_the_estimator(referenced: Path) -> None:
+    _resealed(referenced, "model.skops", b"nothing that skops could read")
+    assert artifact.reference(referenced) == REFERENCE
+
+
+def test_a_reference_that_came_or_went_after_the_model_was_made_is_found(referenced: Path, saved: Path) -> None:
+    content = (referenced / "reference.json").read_bytes()
+    (referenced / "reference.json").unlink()
+    (saved / "reference.json").write_bytes(content)
+    for directory in (referenced, saved):
+        for check in (artifact.verify, artifact.load, artifact.reference):
+            with pytest.raises(ArtifactError, match=r"manifest\.json: expected serinus-model/1 with .*, got"):
+                check(directory)
+
+
+def test_a_changed_reference_is_not_read(referenced: Path) -> None:
+    changed = (referenced / "reference.json").read_bytes().replace(b"0.75", b"0.99")
+    (referenced / "reference.json").write_bytes(changed)
+    with pytest.raises(ArtifactError, match=r"reference\.json: expected sha256"):
+        artifact.reference(referenced)
+
+
 def test_two_loads_share_nothing(saved: Path) -> None:
     one, other = artifact.load(saved), artifact.load(saved)
     one.estimator[-1].coef_[:] = 0
@@ -86,7 +138,9 @@ def test_a_changed_byte_is_found_and_its_file_named(saved: Path, name: str) -> N
 @pytest.mark.parametrize("name", ["model.skops", "contract.json", "manifest.json"])
 def test_a_missing_file_is_found(saved: Path, name: str) -> None:
     (saved / name).unlink()
-    with pytest.raises(ArtifactError, match=r"expected exactly contract\.json, manifest\.json, model\.skops; found"):
+    with pytest.raises(
+        ArtifactError, match=r"expected exactly contract\.json, manifest\.json, model\.skops and perhaps"
+    ):
         artifact.load(saved)
 
 
