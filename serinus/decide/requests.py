@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from serinus.decide import rollouts, runs
+from collections.abc import Callable, Mapping
+
+from serinus.decide import reports, rollouts, runs
 from serinus.decide.draft import Draft
-from serinus.facts import DriftFinding, Request, RunRecord
+from serinus.facts import Request
 
 _REMEMBERED = 200  # ids of handled requests; far more than can be open at once
-_WINDOWS = 20  # drift findings that are kept at least, for people to look at
 
 
 def fold(draft: Draft) -> None:
@@ -70,44 +71,6 @@ def _roll_back(draft: Draft, request: Request) -> bool:
     return True
 
 
-def _drift(draft: Draft, request: Request) -> bool:
-    finding = request.finding
-    if finding is None:
-        draft.say("RequestIgnored", f"{request.by} reported drift without a finding")
-        return True
-    _say_drift(draft, finding)
-    drift = draft.spec.spec.drift
-    draft.set(drift=_kept((*draft.status.drift, finding), drift.retrain.of if drift is not None else 0))
-    if request.run and draft.status.run is None and _unknown(draft, request.run):
-        recipe = runs.recipe(draft.spec)
-        draft.set(run=RunRecord(request.run, "drift", request.at, recipe=recipe))
-        draft.say("RunRequested", f"{request.run}: {finding.verdict.reason}")
-    return True
-
-
-def _kept(findings: tuple[DriftFinding, ...], of: int) -> tuple[DriftFinding, ...]:
-    """The latest findings; where one has to go, a window that was not decided goes before one that was."""
-    if len(findings) <= max(of, _WINDOWS):
-        return findings
-    quiet = (i for i, f in enumerate(findings[:-1]) if f.verdict.outcome not in ("pass", "fail"))
-    gone = next(quiet, 0)
-    return (*findings[:gone], *findings[gone + 1 :])
-
-
-def _unknown(draft: Draft, key: str) -> bool:
-    return draft.status.last_run is None or draft.status.last_run.key != key
-
-
-def _say_drift(draft: Draft, finding: DriftFinding) -> None:
-    """An event when drift begins and when it is over, not for every window of it."""
-    before = draft.status.drift[-1].verdict.outcome if draft.status.drift else "pass"
-    outcome = finding.verdict.outcome
-    if outcome == "fail" and before != "fail":
-        draft.say("DriftFound", finding.verdict.reason, finding.version, **finding.verdict.figures)
-    elif outcome == "pass" and before == "fail":
-        draft.say("DriftGone", finding.verdict.reason, finding.version, **finding.verdict.figures)
-
-
 def _ignore_decision(draft: Draft, request: Request) -> None:
     waiting = draft.status.waiting
     what = f"version {waiting} is the one that waits" if waiting is not None else "no version waits for a decision"
@@ -118,4 +81,12 @@ def _because(request: Request) -> str:
     return f": {request.reason}" if request.reason else ""
 
 
-_HANDLERS = {"run": _run, "approve": _approve, "reject": _reject, "rollback": _roll_back, "drift": _drift}
+_HANDLERS: Mapping[str, Callable[[Draft, Request], bool]] = {
+    "run": _run,
+    "approve": _approve,
+    "reject": _reject,
+    "rollback": _roll_back,
+    "drift": reports.drift,
+    "quality": reports.quality,
+    "data": reports.data,
+}

@@ -1,16 +1,19 @@
-"""When a loop needs a new model: because the world drifted, or because its schedule says so."""
+"""When a loop needs a new model: because the world drifted, because there is much new data, or because its schedule
+says so. Falling quality asks in decide/quality.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil
 
 from croniter import CroniterBadCronError, CroniterBadDateError, croniter
 
 from serinus.errors import SpecError
-from serinus.facts import DriftFinding
-from serinus.spec import DriftSpec
+from serinus.facts import DataCount, DriftFinding
+from serinus.spec import DriftSpec, NewData
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,43 @@ def drift_asks(
     count = f"{violations} of the last {len(windows)} windows in violation, the latest among them"
     if violations < spec.retrain.violations:
         return Ask(False, f"{count}; {spec.retrain.violations} of {spec.retrain.of} ask for a retrain")
+    return unless_busy(count, spec.cooldown, last_run_ended, running, now)
+
+
+def enough_data(spec: NewData, count: DataCount) -> tuple[bool, str]:
+    """Whether so much is known now that the version of `count` did not learn from, in a sentence.
+
+    Once a run was asked for because of it, as much again has to come before the next: a candidate that was no better
+    would be none the next time either.
+    """
+    if spec.rows is not None:
+        needed, wanted = spec.rows, f"{spec.rows:,}"
+    elif spec.share is not None and count.learned is not None:
+        needed, wanted = ceil(spec.share * count.learned), f"{spec.share:g} of its {count.learned:,} rows"
+    else:
+        return False, f"{_grown(count)}; how many rows that has is not known"
+    more = f" since a run was asked for at {count.asked:,}" if count.asked else ""
+    return count.rows - count.asked >= needed, f"{_grown(count)}; {wanted}{more} ask for a retrain"
+
+
+def data_asks(spec: NewData, count: DataCount, last_run_ended: datetime | None, running: bool, now: datetime) -> Ask:
+    """Whether new data asks for a retrain: there is enough of it, `cooldown` has passed, and no run is in flight."""
+    enough, sentence = enough_data(spec, count)
+    return unless_busy(sentence, spec.cooldown, last_run_ended, running, now) if enough else Ask(False, sentence)
+
+
+def unless_busy(why: str, cooldown: timedelta, last_run_ended: datetime | None, running: bool, now: datetime) -> Ask:
+    """Yes because of `why`, unless a run is in flight or the last one ended less than `cooldown` ago."""
     if running:
-        return Ask(False, f"{count}, but a run is in flight")
-    if last_run_ended is not None and now < last_run_ended + spec.cooldown:
-        until = (last_run_ended + spec.cooldown).astimezone(UTC)
-        return Ask(False, f"{count}, but the cooldown after the last run lasts until {until:%Y-%m-%d %H:%M:%S} UTC")
-    return Ask(True, count)
+        return Ask(False, f"{why}, but a run is in flight")
+    if last_run_ended is not None and now < last_run_ended + cooldown:
+        until = (last_run_ended + cooldown).astimezone(UTC)
+        return Ask(False, f"{why}, but the cooldown after the last run lasts until {until:%Y-%m-%d %H:%M:%S} UTC")
+    return Ask(True, why)
+
+
+def _grown(count: DataCount) -> str:
+    return f"{count.rows:,} labelled rows newer than the dataset of version {count.version}"
 
 
 def _distinct(findings: Sequence[DriftFinding], apart: timedelta) -> list[DriftFinding]:

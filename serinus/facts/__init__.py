@@ -8,6 +8,7 @@ from __future__ import annotations
 from serinus.facts.audit import AuditEntry, Deed
 from serinus.facts.looks import AliasMove, Plan, World
 from serinus.facts.memory import (
+    DataCount,
     DriftFinding,
     Event,
     Evidence,
@@ -80,6 +81,7 @@ __all__ = [
     "Condition",
     "Contract",
     "CountsQuestion",
+    "DataCount",
     "Dataset",
     "Deed",
     "DriftFinding",

@@ -47,6 +47,18 @@ class Request:
     run: str = ""  # drift: key of the run that the finding led to, if any
     quality: QualityFinding | None = None  # quality
     rows: int | None = None  # data: labelled rows newer than the champion's dataset
+    learned: int | None = None  # data: rows of that dataset
+
+
+@dataclass(frozen=True)
+class DataCount:
+    """How much is known now that a version did not learn from."""
+
+    version: int
+    rows: int  # labelled, newer than its dataset
+    learned: int | None  # rows of its dataset, where that is known
+    asked: int = 0  # what `rows` was when a run was last asked for because of it
+    said: bool = False  # whether an event told that it is enough for the next one
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,7 @@ class Event:
     message: str
     version: int | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
+    by: str = ""  # the person or job that asked for it; "": the loop itself
 
 
 @dataclass(frozen=True)
@@ -148,6 +161,9 @@ class Status:
     last_run: RunRecord | None = None
     drift: tuple[DriftFinding, ...] = ()  # the latest windows, oldest first
     quality: QualityFinding | None = None  # the latest look's
+    quality_fell: int | None = None  # the version that was last said to be worse than allowed, until one is not
+    quality_asked: datetime | None = None  # end of the window for which a run was last asked for
+    data: DataCount | None = None  # of the latest count
     last_scheduled: datetime | None = None
     handled: tuple[str, ...] = ()  # ids of requests already folded in, oldest first
     notices: Mapping[str, str] = field(default_factory=dict)  # what is wrong now, by subject, said once

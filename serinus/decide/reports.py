@@ -1,0 +1,146 @@
+"""What the jobs that watch production report of a loop: drift, quality, new data; `requests.fold` hands it here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from serinus.decide import runs
+from serinus.decide.draft import Draft
+from serinus.decide.retrain import Ask, data_asks, enough_data, unless_busy
+from serinus.facts import Change, DataCount, DriftFinding, QualityFinding, Request, RunRecord
+
+_WINDOWS = 20  # drift findings that are kept at least, for people to look at
+_CHANGED = {
+    "concept": "the same inputs are answered worse (concept drift)",
+    "data": "the inputs are others, and harder (data drift)",
+    "both": "the same inputs are answered worse, and the inputs are others (concept drift and data drift)",
+    "unclear": "whether the inputs or their answers changed cannot be told yet",
+}
+
+
+def drift(draft: Draft, request: Request) -> bool:
+    """Keep the finding, say what changed, and follow the run that the drift job asked the runner for."""
+    finding = request.finding
+    if finding is None:
+        draft.say("RequestIgnored", f"{request.by} reported drift without a finding")
+        return True
+    _say_drift(draft, finding)
+    asked = draft.spec.spec.drift
+    draft.set(drift=_kept((*draft.status.drift, finding), asked.retrain.of if asked is not None else 0))
+    if request.run and draft.status.run is None and _unknown(draft, request.run):
+        recipe = runs.recipe(draft.spec)
+        draft.set(run=RunRecord(request.run, "drift", request.at, recipe=recipe))
+        draft.say("RunRequested", f"{request.run}: {finding.verdict.reason}")
+    return True
+
+
+def quality(draft: Draft, request: Request) -> bool:
+    """Keep the finding, say when quality falls and when it is back, and ask for a run when the rule says so.
+
+    A finding about a version that does not serve everyone any more changes nothing. One window asks once, however
+    often it is judged again.
+    """
+    finding, status = request.quality, draft.status
+    if finding is None:
+        draft.say("RequestIgnored", f"{request.by} reported quality without a finding")
+        return True
+    if finding.version != status.champion:
+        return True
+    draft.set(quality=finding)
+    if draft.spec.spec.quality is None:
+        return True
+    _say_quality(draft, finding)
+    end = finding.window.end
+    if status.quality_asked is not None and end <= status.quality_asked:
+        return True
+    if asked := _quality_asks(draft, finding):
+        draft.set(quality_asked=end)
+        runs.ask(draft, "quality", end, asked.reason)
+    return True
+
+
+def data(draft: Draft, request: Request) -> bool:
+    """Keep the count, say once that there is enough new data, and ask for a run when the rule says so.
+
+    A count against the dataset of a version that does not serve everyone any more changes nothing.
+    """
+    spec, status = draft.spec.spec.new_data, draft.status
+    if request.rows is None or request.version is None:
+        draft.say("RequestIgnored", f"{request.by} reported new data without saying how much, or of which version")
+        return True
+    if spec is None or request.version != status.champion:
+        return True
+    before = status.data if status.data is not None and status.data.version == request.version else None
+    count = replace(before or DataCount(request.version, 0, None), rows=request.rows, learned=request.learned)
+    enough, sentence = enough_data(spec, count)
+    if enough and not count.said:
+        figures = {"rows": float(count.rows), "learned": float(count.learned or 0)}
+        draft.say("DataGrown", sentence, count.version, **figures)
+        count = replace(count, said=True)
+    if asked := data_asks(spec, count, _last_ended(draft), _running(draft), draft.now):
+        count = replace(count, asked=count.rows, said=False)
+        runs.ask(draft, "data", request.at, asked.reason)
+    draft.set(data=count)
+    return True
+
+
+def _kept(findings: tuple[DriftFinding, ...], of: int) -> tuple[DriftFinding, ...]:
+    """The latest findings; where one has to go, a window that was not decided goes before one that was."""
+    if len(findings) <= max(of, _WINDOWS):
+        return findings
+    quiet = (i for i, f in enumerate(findings[:-1]) if f.verdict.outcome not in ("pass", "fail"))
+    gone = next(quiet, 0)
+    return (*findings[:gone], *findings[gone + 1 :])
+
+
+def _unknown(draft: Draft, key: str) -> bool:
+    return draft.status.last_run is None or draft.status.last_run.key != key
+
+
+def _say_drift(draft: Draft, finding: DriftFinding) -> None:
+    """An event when drift begins and when it is over, not for every window of it."""
+    before = draft.status.drift[-1].verdict.outcome if draft.status.drift else "pass"
+    outcome = finding.verdict.outcome
+    if outcome == "fail" and before != "fail":
+        draft.say("DriftFound", finding.verdict.reason, finding.version, **finding.verdict.figures)
+    elif outcome == "pass" and before == "fail":
+        draft.say("DriftGone", finding.verdict.reason, finding.version, **finding.verdict.figures)
+
+
+def _say_quality(draft: Draft, finding: QualityFinding) -> None:
+    """An event when a version is found worse than allowed, and when the one that serves is not; windows that nobody
+    could decide in between say neither.
+    """
+    outcome, fell, change = finding.verdict.outcome, draft.status.quality_fell, finding.change
+    if outcome == "fail" and fell != finding.version:
+        figures = {**finding.verdict.figures, **_shares(change)}
+        draft.say("QualityFell", f"{finding.verdict.reason}{_because(change)}", finding.version, **figures)
+        draft.set(quality_fell=finding.version)
+    elif outcome == "pass" and fell is not None:
+        draft.say("QualityBack", finding.verdict.reason, finding.version, **finding.verdict.figures)
+        draft.set(quality_fell=None)
+
+
+def _because(change: Change | None) -> str:
+    return f"; {_CHANGED[change.kind]}: {change.reason}" if change is not None else ""
+
+
+def _shares(change: Change | None) -> dict[str, float]:
+    return {"concept": change.concept, "data": change.data} if change is not None else {}
+
+
+def _quality_asks(draft: Draft, finding: QualityFinding) -> Ask:
+    spec = draft.spec.spec.quality
+    if spec is None or finding.verdict.outcome != "fail":
+        return Ask(False, finding.verdict.reason)
+    return unless_busy(finding.verdict.reason, spec.cooldown, _last_ended(draft), _running(draft), draft.now)
+
+
+def _last_ended(draft: Draft) -> datetime | None:
+    return draft.status.last_run.ended if draft.status.last_run is not None else None
+
+
+def _running(draft: Draft) -> bool:
+    """Whether a run of the loop is in flight, as far as anybody knows; the runner itself lets no second one in."""
+    return draft.status.run is not None or any(run.active for run in draft.world.runs or ())
