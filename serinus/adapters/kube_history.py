@@ -38,4 +38,4 @@ def _item(event: Event) -> Object:
     item["figures"] = {name: value for name, value in event.figures.items() if math.isfinite(value)}
     if len(event.message) > _MESSAGE:
         item["message"] = event.message[: _MESSAGE - 1] + "…"
-    return {key: value for key, value in item.items() if value is not None}
+    return {key: value for key, value in item.items() if value is not None and (key, value) != ("by", "")}

@@ -28,9 +28,9 @@ class Draft:
         """Change fields of the status; mypy cannot see through `replace`, the dataclass refuses unknown names."""
         self.status = replace(self.status, **changes)
 
-    def say(self, kind: EventKind, message: str, version: int | None = None, **figures: float) -> None:
-        """Add an event."""
-        self.events.append(Event(self.now, kind, message, version, figures))
+    def say(self, kind: EventKind, message: str, version: int | None = None, by: str = "", **figures: float) -> None:
+        """Add an event; `by` is the person or job that asked for it."""
+        self.events.append(Event(self.now, kind, message, version, figures, by))
 
     def plan(self, routing: Routing | None) -> Plan:
         """The finished plan."""

@@ -23,15 +23,15 @@ def drift(draft: Draft, request: Request) -> bool:
     """Keep the finding, say what changed, and follow the run that the drift job asked the runner for."""
     finding = request.finding
     if finding is None:
-        draft.say("RequestIgnored", f"{request.by} reported drift without a finding")
+        draft.say("RequestIgnored", f"{request.by} reported drift without a finding", by=request.by)
         return True
-    _say_drift(draft, finding)
+    _say_drift(draft, finding, request.by)
     asked = draft.spec.spec.drift
     draft.set(drift=_kept((*draft.status.drift, finding), asked.retrain.of if asked is not None else 0))
     if request.run and draft.status.run is None and _unknown(draft, request.run):
         recipe = runs.recipe(draft.spec)
         draft.set(run=RunRecord(request.run, "drift", request.at, recipe=recipe))
-        draft.say("RunRequested", f"{request.run}: {finding.verdict.reason}")
+        draft.say("RunRequested", f"{request.run}: {finding.verdict.reason}", by=request.by)
     return True
 
 
@@ -43,20 +43,20 @@ def quality(draft: Draft, request: Request) -> bool:
     """
     finding, status = request.quality, draft.status
     if finding is None:
-        draft.say("RequestIgnored", f"{request.by} reported quality without a finding")
+        draft.say("RequestIgnored", f"{request.by} reported quality without a finding", by=request.by)
         return True
     if finding.version != status.champion:
         return True
     draft.set(quality=finding)
     if draft.spec.spec.quality is None:
         return True
-    _say_quality(draft, finding)
+    _say_quality(draft, finding, request.by)
     end = finding.window.end
     if status.quality_asked is not None and end <= status.quality_asked:
         return True
     if asked := _quality_asks(draft, finding):
         draft.set(quality_asked=end)
-        runs.ask(draft, "quality", end, asked.reason)
+        runs.ask(draft, "quality", end, asked.reason, request.by)
     return True
 
 
@@ -67,7 +67,11 @@ def data(draft: Draft, request: Request) -> bool:
     """
     spec, status = draft.spec.spec.new_data, draft.status
     if request.rows is None or request.version is None:
-        draft.say("RequestIgnored", f"{request.by} reported new data without saying how much, or of which version")
+        draft.say(
+            "RequestIgnored",
+            f"{request.by} reported new data without saying how much, or of which version",
+            by=request.by,
+        )
         return True
     if spec is None or request.version != status.champion:
         return True
@@ -76,11 +80,11 @@ def data(draft: Draft, request: Request) -> bool:
     enough, sentence = enough_data(spec, count)
     if enough and not count.said:
         figures = {"rows": float(count.rows), "learned": float(count.learned or 0)}
-        draft.say("DataGrown", sentence, count.version, **figures)
+        draft.say("DataGrown", sentence, count.version, request.by, **figures)
         count = replace(count, said=True)
     if asked := data_asks(spec, count, _last_ended(draft), _running(draft), draft.now):
         count = replace(count, asked=count.rows, said=False)
-        runs.ask(draft, "data", request.at, asked.reason)
+        runs.ask(draft, "data", request.at, asked.reason, request.by)
     draft.set(data=count)
     return True
 
@@ -98,27 +102,27 @@ def _unknown(draft: Draft, key: str) -> bool:
     return draft.status.last_run is None or draft.status.last_run.key != key
 
 
-def _say_drift(draft: Draft, finding: DriftFinding) -> None:
+def _say_drift(draft: Draft, finding: DriftFinding, by: str) -> None:
     """An event when drift begins and when it is over, not for every window of it."""
     before = draft.status.drift[-1].verdict.outcome if draft.status.drift else "pass"
     outcome = finding.verdict.outcome
     if outcome == "fail" and before != "fail":
-        draft.say("DriftFound", finding.verdict.reason, finding.version, **finding.verdict.figures)
+        draft.say("DriftFound", finding.verdict.reason, finding.version, by, **finding.verdict.figures)
     elif outcome == "pass" and before == "fail":
-        draft.say("DriftGone", finding.verdict.reason, finding.version, **finding.verdict.figures)
+        draft.say("DriftGone", finding.verdict.reason, finding.version, by, **finding.verdict.figures)
 
 
-def _say_quality(draft: Draft, finding: QualityFinding) -> None:
+def _say_quality(draft: Draft, finding: QualityFinding, by: str) -> None:
     """An event when a version is found worse than allowed, and when the one that serves is not; windows that nobody
     could decide in between say neither.
     """
     outcome, fell, change = finding.verdict.outcome, draft.status.quality_fell, finding.change
     if outcome == "fail" and fell != finding.version:
         figures = {**finding.verdict.figures, **_shares(change)}
-        draft.say("QualityFell", f"{finding.verdict.reason}{_because(change)}", finding.version, **figures)
+        draft.say("QualityFell", f"{finding.verdict.reason}{_because(change)}", finding.version, by, **figures)
         draft.set(quality_fell=finding.version)
     elif outcome == "pass" and fell is not None:
-        draft.say("QualityBack", finding.verdict.reason, finding.version, **finding.verdict.figures)
+        draft.say("QualityBack", finding.verdict.reason, finding.version, by, **finding.verdict.figures)
         draft.set(quality_fell=None)
 
 

@@ -30,16 +30,17 @@ def _run(draft: Draft, request: Request) -> bool:
         return False  # the runner cannot be asked: the request stays open until it can
     running = draft.status.run or next((r for r in draft.world.runs if r.active), None)
     if running is not None:
-        draft.say("RequestIgnored", f"{request.by} asked for a run while {running.key} is in flight")
+        draft.say("RequestIgnored", f"{request.by} asked for a run while {running.key} is in flight", by=request.by)
     else:
-        runs.ask(draft, "manual", request.at, f"{request.by} asked for it")
+        runs.ask(draft, "manual", request.at, f"{request.by} asked for it", request.by)
     return True
 
 
 def _approve(draft: Draft, request: Request) -> bool:
     if request.version is not None and request.version == draft.status.waiting:
         draft.set(approved=request.version, approved_by=request.by)
-        draft.say("Approved", f"{request.by} let version {request.version} in{_because(request)}", request.version)
+        said = f"{request.by} let version {request.version} in{_because(request)}"
+        draft.say("Approved", said, request.version, request.by)
     else:
         _ignore_decision(draft, request)
     return True
@@ -48,9 +49,9 @@ def _approve(draft: Draft, request: Request) -> bool:
 def _reject(draft: Draft, request: Request) -> bool:
     rollout, version = draft.status.rollout, request.version
     if version is not None and rollout is not None and rollout.version == version:
-        rollouts.roll_back(draft, rollout, f"{request.by} rejected it{_because(request)}")
+        rollouts.roll_back(draft, rollout, f"{request.by} rejected it{_because(request)}", request.by)
     elif version is not None and version == draft.status.waiting:
-        rollouts.refuse(draft, version, f"{request.by} rejected it{_because(request)}")
+        rollouts.refuse(draft, version, f"{request.by} rejected it{_because(request)}", request.by)
     else:
         _ignore_decision(draft, request)
     return True
@@ -61,20 +62,24 @@ def _roll_back(draft: Draft, request: Request) -> bool:
     serving = status.rollout.version if status.rollout is not None else status.champion
     if request.version is not None and request.version != serving:
         # It ended while the person decided. Whoever wanted the canary gone must not lose the champion instead.
-        draft.say("RequestIgnored", f"{request.by} wanted version {request.version} rolled back, which is over already")
+        said = f"{request.by} wanted version {request.version} rolled back, which is over already"
+        draft.say("RequestIgnored", said, by=request.by)
     elif status.rollout is not None:
-        rollouts.roll_back(draft, status.rollout, f"{request.by} asked for it{_because(request)}")
+        rollouts.roll_back(draft, status.rollout, f"{request.by} asked for it{_because(request)}", request.by)
     elif status.champion is not None and status.previous is not None:
-        rollouts.bring_back(draft, status.champion, status.previous, f"{request.by} asked for it{_because(request)}")
+        reason = f"{request.by} asked for it{_because(request)}"
+        rollouts.bring_back(draft, status.champion, status.previous, reason, request.by)
     else:
-        draft.say("RequestIgnored", f"{request.by} asked to roll back, but no earlier version is kept ready")
+        said = f"{request.by} asked to roll back, but no earlier version is kept ready"
+        draft.say("RequestIgnored", said, by=request.by)
     return True
 
 
 def _ignore_decision(draft: Draft, request: Request) -> None:
     waiting = draft.status.waiting
     what = f"version {waiting} is the one that waits" if waiting is not None else "no version waits for a decision"
-    draft.say("RequestIgnored", f"{request.by} wanted to {request.kind} version {request.version}, but {what}")
+    said = f"{request.by} wanted to {request.kind} version {request.version}, but {what}"
+    draft.say("RequestIgnored", said, by=request.by)
 
 
 def _because(request: Request) -> str:

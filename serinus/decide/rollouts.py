@@ -28,7 +28,7 @@ def admit(draft: Draft) -> None:
             _supersede(draft, older, newest)
     if status.waiting != newest.number:
         draft.set(waiting=newest.number, approved=None, approved_by="")
-        draft.say("VersionFound", f"version {newest.number} passed validation", newest.number, **newest.metrics)
+        draft.say("VersionFound", f"version {newest.number} passed validation", newest.number, "", **newest.metrics)
         if draft.spec.spec.approval == "required":
             draft.say("AwaitingApproval", f"version {newest.number} waits for a person's approval", newest.number)
     if draft.status.rollout is None and _may_start(draft, newest):
@@ -81,15 +81,15 @@ def watch(draft: Draft) -> None:
         draft.say("WatchEnded", f"version {watched.version} {how} after the promotion", watched.version)
 
 
-def roll_back(draft: Draft, rollout: Rollout, reason: str) -> None:
-    """Take the canary's traffic away for good."""
+def roll_back(draft: Draft, rollout: Rollout, reason: str, by: str = "") -> None:
+    """Take the canary's traffic away for good; `by` is the person who asked for it."""
     _record(draft, rollout, "rolled-back", reason)
     draft.set(rollout=None, decided=max(draft.status.decided, rollout.version))
     said = f"version {rollout.version} was rolled back: {reason}"
-    draft.say("RolledBack", said, rollout.version, **_harm(rollout))
+    draft.say("RolledBack", said, rollout.version, by, **_harm(rollout))
 
 
-def bring_back(draft: Draft, bad: int, good: int, reason: str) -> None:
+def bring_back(draft: Draft, bad: int, good: int, reason: str, by: str = "") -> None:
     """Give the traffic of the champion `bad` back to `good`, the champion before it."""
     status = draft.status
     started = status.watch.until - draft.spec.spec.rollout.watch if status.watch is not None else draft.now
@@ -99,16 +99,16 @@ def bring_back(draft: Draft, bad: int, good: int, reason: str) -> None:
     )
     draft.aliases["champion"] = good
     draft.set(champion=good, previous=None, watch=None, drift=())
-    draft.say("BroughtBack", f"version {good} serves again instead of {bad}: {reason}", good)
+    draft.say("BroughtBack", f"version {good} serves again instead of {bad}: {reason}", good, by)
 
 
-def refuse(draft: Draft, version: int, reason: str) -> None:
+def refuse(draft: Draft, version: int, reason: str, by: str = "") -> None:
     """A waiting version that a person did not let in."""
     draft.records.append(
         RolloutRecord(version, draft.status.champion, "rejected", reason, started=draft.now, ended=draft.now)
     )
     draft.set(waiting=None, decided=max(draft.status.decided, version))
-    draft.say("Rejected", f"version {version} was not let in: {reason}", version)
+    draft.say("Rejected", f"version {version} was not let in: {reason}", version, by)
 
 
 def _first(draft: Draft, rollout: Rollout, state: VariantState | None) -> None:
@@ -151,7 +151,7 @@ def _promote(draft: Draft, rollout: Rollout, reason: str) -> None:
         drift=(),  # earlier windows were compared with another model's training data
     )
     said = f"version {rollout.version} serves everyone: {reason}"
-    draft.say("Promoted", said, rollout.version, **_harm(rollout))
+    draft.say("Promoted", said, rollout.version, "", **_harm(rollout))
 
 
 def _supersede(draft: Draft, older: Version, newer: Version) -> None:

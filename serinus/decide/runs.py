@@ -58,13 +58,13 @@ def trigger(draft: Draft) -> None:
         ask(draft, "schedule", due, f"the schedule {training.schedule} says so")
 
 
-def ask(draft: Draft, cause: Cause, end: datetime, why: str) -> None:
-    """Plan a run and remember that it was asked for."""
+def ask(draft: Draft, cause: Cause, end: datetime, why: str, by: str = "") -> None:
+    """Plan a run and remember that it was asked for; `by` is the person or job that did."""
     key = run_key(draft.spec.name, cause, end)
     record = RunRecord(key, cause, draft.now, recipe=recipe(draft.spec))
     draft.set(run=record)
     draft.run = _request(draft, record)
-    draft.say("RunRequested", f"{key}: {why}")
+    draft.say("RunRequested", f"{key}: {why}", by=by)
 
 
 def _needs_first(draft: Draft) -> bool:
@@ -95,7 +95,7 @@ def _succeeded(draft: Draft, record: RunRecord, state: RunState) -> None:
     reason = "" if made is not None else "it ended well but registered no version"
     _end(draft, replace(record, phase="succeeded", ended=state.ended or draft.now, version=number, reason=reason))
     if made is not None:
-        draft.say("RunSucceeded", f"{record.key} registered version {made.number}", made.number, **made.metrics)
+        draft.say("RunSucceeded", f"{record.key} registered version {made.number}", made.number, "", **made.metrics)
     else:
         draft.say("RunFailed", f"{record.key}: {reason}")
 

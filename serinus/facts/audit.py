@@ -9,7 +9,9 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Deed:
-    """Something to be kept for ever; the same `id` twice is one deed."""
+    """Something to be kept for ever; the same `id` twice is one deed. A new field needs an empty default: old digests
+    must stay what they were (decide/audit.py).
+    """
 
     id: str
     loop: str
@@ -19,11 +21,12 @@ class Deed:
     message: str
     version: int | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
+    namespace: str = ""  # of the loop, on a cluster; "" on a laptop
 
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """A link of the chain: `digest` is the sha256 over `previous` and the deed's canonical JSON."""
+    """A link of the chain: `digest` is the sha256 over `previous` and the deed's canonical JSON (decide/audit.py)."""
 
     number: int  # from 1, without gaps
     deed: Deed

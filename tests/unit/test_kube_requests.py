@@ -12,7 +12,18 @@ from serinus import wire
 from serinus.adapters.kube import LOOP_REQUESTS, MODEL_APPROVALS, Object
 from serinus.adapters.kube_history import BYTES, EVENTS, added, event_of
 from serinus.adapters.kube_requests import object_of, request_of
-from serinus.facts import DriftFinding, Event, FeatureDrift, Request, Verdict, Window
+from serinus.facts import (
+    Change,
+    DriftFinding,
+    Event,
+    FeatureDrift,
+    Measured,
+    QualityFinding,
+    QualityWindow,
+    Request,
+    Verdict,
+    Window,
+)
 from serinus.render import names
 
 NOW = datetime(2026, 3, 2, 12, 0, 0, 123456, tzinfo=UTC)
@@ -65,6 +76,22 @@ def test_a_drift_finding_becomes_a_loop_request_that_goes_with_its_loop() -> Non
         },
     }
     assert request_of(stored(made)) == replace(asked, by="system:serviceaccount:air:flights-drift")
+
+
+def test_what_was_found_of_quality_and_of_new_data_travels_whole() -> None:
+    day = Window(NOW - timedelta(days=1), NOW)
+    windows = (QualityWindow(day, 900, 700, True, Measured(0.7, 0.01, 0.68, 0.72, 700), worth=12.5),)
+    change = Change("concept", 0.1, 0.0, 0.02, "the same inputs")
+    found = QualityFinding(3, "accuracy", day, Verdict("quality", "fail", "worse", {"value": 0.7}), windows, change)
+    for asked in (
+        Request("quality-3-x", "quality", NOW, "quality job", 3, quality=found),
+        Request("data-3-x", "data", NOW, "intake", 3, rows=0, learned=41_000),
+    ):
+        kind, made = object_of("flights", asked, asked.by, "uid-of-the-loop")
+        assert kind == LOOP_REQUESTS
+        assert request_of(stored(made)) == asked
+    made["spec"] |= {"kind": "quality", "quality": {"version": "three"}}
+    assert request_of(stored(made)).quality is None
 
 
 def test_a_decision_becomes_a_model_approval_that_belongs_to_nobody() -> None:
@@ -142,3 +169,11 @@ def test_history_is_bounded_in_bytes_and_keeps_the_latest_event_whatever_its_siz
 def test_a_long_message_is_cut_where_one_can_see_it() -> None:
     (item,) = added([], [event(1, "x" * 5000)])
     assert item["message"] == "x" * 1999 + "…"
+
+
+def test_who_asked_for_it_is_in_the_history() -> None:
+    (item,) = added([], [replace(event(1), by="ann")])
+    assert event_of(item).by == "ann"
+    (item,) = added([], [event(1)])
+    assert "by" not in item
+    assert event_of(item).by == ""
