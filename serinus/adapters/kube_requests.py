@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from serinus import wire
 from serinus.adapters.kube import LOOP_REQUESTS, MODEL_APPROVALS, MODEL_LOOPS, Kind, Object
 from serinus.errors import Fatal
-from serinus.facts import DriftFinding, Request
+from serinus.facts import DriftFinding, QualityFinding, Request
 from serinus.render import names
+
+T = TypeVar("T")
 
 
 def object_of(loop: str, request: Request, user: str, owner: str) -> tuple[Kind, Object]:
@@ -43,8 +46,11 @@ def request_of(item: Object) -> Request:
         spec["by"],
         spec.get("version"),
         spec.get("reason") or "",
-        _finding(spec.get("finding")),
+        _found(DriftFinding, spec.get("finding")),
         spec.get("run") or "",
+        _found(QualityFinding, spec.get("quality")),
+        spec.get("rows"),
+        spec.get("learned"),
     )
 
 
@@ -79,6 +85,12 @@ def _request(loop: str, request: Request, user: str) -> Object:
         spec["run"] = request.run
     if request.finding is not None:
         spec["finding"] = json.loads(wire.dump(request.finding))
+    if request.quality is not None:
+        spec["quality"] = json.loads(wire.dump(request.quality))
+    if request.rows is not None:
+        spec["rows"] = request.rows
+    if request.learned is not None:
+        spec["learned"] = request.learned
     return spec
 
 
@@ -93,8 +105,8 @@ def _at(text: str) -> datetime | None:
     return at if at.tzinfo is not None else None
 
 
-def _finding(found: object) -> DriftFinding | None:
+def _found(kind: type[T], found: object) -> T | None:
     try:
-        return wire.load(DriftFinding, json.dumps(found).encode()) if found is not None else None
+        return wire.load(kind, json.dumps(found).encode()) if found is not None else None
     except Fatal:
         return None

@@ -48,6 +48,7 @@ def model_loop() -> Object:
         _column("Weight", ".status.weight", "integer", "The canary's share of traffic, in percent"),
         _column("Verdict", ".status.verdict", "string", "What the judge found last"),
         _column("Drift", ".status.drift", "string", "What the drift job found last"),
+        _column("Quality", ".status.quality", "string", "What the quality job found last"),
         _column("Last Run", ".status.lastRun", "string", "The latest pipeline run"),
         _column("Ready", '.status.conditions[?(@.type=="Ready")].status', "string", "Whether it serves", 1),
         _column("Address", ".status.address", "string", "Where callers ask", 1),
@@ -65,6 +66,8 @@ def loop_request() -> Object:
         "x-kubernetes-validations": [
             _IMMUTABLE,
             {"rule": "self.kind != 'drift' || has(self.finding)", "message": "expected a finding of kind drift"},
+            {"rule": "self.kind != 'quality' || has(self.quality)", "message": "expected quality of kind quality"},
+            {"rule": "self.kind != 'data' || has(self.rows)", "message": "expected rows of kind data"},
         ],
         "properties": {
             "loop": _LOOP,
@@ -74,10 +77,18 @@ def loop_request() -> Object:
                 "maxLength": 512,
                 "description": "The same id is one request; unset: every object is one.",
             },
-            "kind": {"type": "string", "enum": ["run", "rollback", "drift"], "description": "What should happen."},
+            "kind": {
+                "type": "string",
+                "enum": ["run", "rollback", "drift", "quality", "data"],
+                "description": "What should happen, or what a job found.",
+            },
             "by": {"type": "string", "minLength": 1, "description": "Who asks: the user whom the API server sees."},
             "at": {**_TIME, "description": "When; unset: when the object was made."},
-            "version": {**_WHOLE, "minimum": 1, "description": "rollback: the version that should be gone."},
+            "version": {
+                **_WHOLE,
+                "minimum": 1,
+                "description": "The version that should be gone, or that was looked at.",
+            },
             "reason": {**_TEXT, "description": "Why, for people."},
             "run": {**_TEXT, "description": "drift: key of the run that the finding led to."},
             "finding": {
@@ -85,6 +96,13 @@ def loop_request() -> Object:
                 "description": "drift: what the job found (DriftFinding).",
                 "x-kubernetes-preserve-unknown-fields": True,
             },
+            "quality": {
+                "type": "object",
+                "description": "quality: what the job found (QualityFinding).",
+                "x-kubernetes-preserve-unknown-fields": True,
+            },
+            "rows": {**_WHOLE, "minimum": 0, "description": "data: labelled rows newer than the version's dataset."},
+            "learned": {**_WHOLE, "minimum": 0, "description": "data: rows of that dataset."},
         },
     }
     columns = [
@@ -147,6 +165,7 @@ def _status() -> Schema:
             "message": _TEXT,
             "version": _WHOLE,
             "figures": {"type": "object", "additionalProperties": {"type": "number"}},
+            "by": {**_TEXT, "description": "Who asked for it; not there: the loop itself."},
         },
     }
     return {
@@ -159,6 +178,7 @@ def _status() -> Schema:
             "weight": {**_WHOLE, "minimum": 0, "maximum": 100, "description": "The canary's share, in percent."},
             "verdict": {**_TEXT, "description": "What the judge found last."},
             "drift": {**_TEXT, "description": "What the drift job found last."},
+            "quality": {**_TEXT, "description": "What the quality job found last."},
             "lastRun": {**_TEXT, "description": "The latest pipeline run, or the one in flight."},
             "address": {**_TEXT, "description": "Where callers ask."},
             "conditions": {

@@ -77,6 +77,7 @@ def view(
         "weight": _weight(status.rollout, routing),
         "verdict": _verdict(spec, status),
         "drift": _drift(status.drift[-1:]) if spec.spec.drift is not None else "off",
+        "quality": _quality(status) if spec.spec.quality is not None else "off",
         "lastRun": _run(status.run or status.last_run),
         "address": address,
         "conditions": _conditions(found, generation, conditions, now),
@@ -197,6 +198,17 @@ def _drift(latest: Sequence[DriftFinding]) -> str | None:
         blame = f" ({drifted.name} psi {drifted.psi:.2f})" if drifted is not None else ""
         return f"{finding.verdict.outcome}{blame}"
     return None
+
+
+def _quality(status: Status) -> str | None:
+    """`fail (roc_auc 0.612, concept)`: the verdict on the champion, the judged figure, and what changed."""
+    finding = status.quality
+    if finding is None or finding.version != status.champion:
+        return None
+    judged = next((w.measured for w in finding.windows if w.window == finding.window), None)
+    said = [f"{finding.metric} {judged.value:.3f}"] if judged is not None else []
+    said += [finding.change.kind] if finding.change is not None else []
+    return f"{finding.verdict.outcome} ({', '.join(said)})" if said else finding.verdict.outcome
 
 
 def _run(run: RunRecord | None) -> str | None:

@@ -9,7 +9,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from serinus.errors import Conflict, Unavailable
-from serinus.facts import Event, Request, Status
+from serinus.facts import (
+    Change,
+    DataCount,
+    Event,
+    Measured,
+    QualityFinding,
+    QualityWindow,
+    Request,
+    Status,
+    Verdict,
+    Window,
+)
 from serinus.ports import Entry, Ledger
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -21,6 +32,13 @@ def event(message: str) -> Event:
 
 def request(name: str, seconds: int = 0) -> Request:
     return Request(name, "run", NOW + timedelta(seconds=seconds), "ann", reason="because")
+
+
+def quality() -> QualityFinding:
+    day = Window(NOW - timedelta(days=1), NOW)
+    windows = (QualityWindow(day, 900, 700, True, Measured(0.7, 0.01, 0.68, 0.72, 700), worth=12.5),)
+    change = Change("concept", 0.1, 0.0, 0.02, "the same inputs")
+    return QualityFinding(3, "accuracy", day, Verdict("quality", "fail", "worse", {"value": 0.7}), windows, change)
 
 
 class LedgerPromises:
@@ -68,6 +86,18 @@ class LedgerPromises:
         ledger.write("a", Status("a", handled=("r",)), [], 0)
         ledger.ask("a", request("r"))
         assert ledger.read("a").requests == ()
+
+    def test_what_jobs_found_of_quality_and_of_new_data_is_asked_and_remembered_whole(self, ledger: Ledger) -> None:
+        found = Request("q", "quality", NOW, "ann", 3, quality=quality())
+        grown = Request("r", "data", NOW, "ann", 3, rows=12_000, learned=41_000)
+        for request in (found, grown):
+            ledger.ask("a", request)
+        assert ledger.read("a").requests == (found, grown)
+        kept = Status(
+            "a", quality=quality(), quality_fell=3, quality_asked=NOW, data=DataCount(3, 12_000, None, 900, True)
+        )
+        ledger.write("a", kept, [], 0)
+        assert ledger.read("a").status == kept
 
     def test_an_id_may_hold_anything(self, ledger: Ledger) -> None:
         names = ["../../etc/passwd", "a/b", "ü " * 200, " "]

@@ -42,8 +42,8 @@ def test_kubectl_get_loop_tells_the_story(server: ApiServer) -> None:
     server.kube.patch(MODEL_LOOPS, namespace, "flights", {"status": shown_now}, "status")
     shown = server.kubectl("get", "loop", "--namespace", namespace).stdout.splitlines()
     assert [line.split("  ")[0] for line in shown] == ["NAME", "flights"]
-    assert " ".join(shown[0].split()) == "NAME CHAMPION CANARY WEIGHT VERDICT DRIFT LAST RUN AGE"
-    row = "flights 3 4 25 errors: undecided drift succeeded 2026-03-02T12:00:00Z "
+    assert " ".join(shown[0].split()) == "NAME CHAMPION CANARY WEIGHT VERDICT DRIFT QUALITY LAST RUN AGE"
+    row = "flights 3 4 25 errors: undecided off drift succeeded 2026-03-02T12:00:00Z "
     assert " ".join(shown[1].split()).startswith(row)
     wide = server.kubectl("get", "modelloops", "--namespace", namespace, "--output=wide").stdout
     assert "True" in wide

@@ -246,7 +246,7 @@ def test_the_definitions_are_named_as_the_api_has_them() -> None:
         "categories": ["serinus"],
     }
     assert [column["name"].upper() for column in VERSION["additionalPrinterColumns"] if "priority" not in column] == [
-        "CHAMPION", "CANARY", "WEIGHT", "VERDICT", "DRIFT", "LAST RUN", "AGE",
+        "CHAMPION", "CANARY", "WEIGHT", "VERDICT", "DRIFT", "QUALITY", "LAST RUN", "AGE",
     ]  # fmt: skip
     assert VERSION["subresources"] == {"status": {}}
     for each, kind in ((REQUEST, "LoopRequest"), (APPROVAL, "ModelApproval")):

@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 
 from serinus.facts import (
+    Change,
     DriftFinding,
     Event,
     FeatureDrift,
+    Measured,
+    QualityFinding,
+    QualityWindow,
     RoutingState,
     RunRecord,
     Status,
@@ -62,6 +66,7 @@ def test_a_loop_at_rest_is_shown_whole() -> None:
         "weight": None,
         "verdict": None,
         "drift": "fail (temp psi 0.31)",
+        "quality": "off",
         "lastRun": "drift succeeded 2026-03-02T12:00:00Z",
         "address": "flights.ns.models.local",
         "conditions": [
@@ -307,3 +312,18 @@ def test_a_message_is_short_and_the_same_at_every_look() -> None:
     for address in ("0x7f16de865710", "0x7f16de86aaaa"):
         shown = show(SERVING, troubles={"metrics": f"<Connection object at {address}>: refused"})
         assert reason(shown, "Degraded")[2] == "metrics: <Connection object>: refused"
+
+
+def test_quality_is_shown_with_its_figure_and_what_changed() -> None:
+    judged = spec("collect: {}\n  quality: {}")
+    window, later = Window(NOW - MINUTE, NOW), Window(NOW, NOW + MINUTE)
+    measured = QualityWindow(window, 900, 800, mature=True, measured=Measured(0.6123, 0.01, 0.59, 0.63, 800))
+    immature = QualityWindow(later, 900, 10, mature=False, measured=None)
+    found = QualityFinding(1, "roc_auc", window, verdict("quality", "pass"), (measured, immature))
+    assert show(replace(SERVING, quality=found), loop=judged)["quality"] == "pass (roc_auc 0.612)"
+    fell = replace(found, verdict=verdict("quality", "fail"), change=Change("concept", 0.1, 0.0, 0.01, "it is"))
+    assert show(replace(SERVING, quality=fell), loop=judged)["quality"] == "fail (roc_auc 0.612, concept)"
+    bare = replace(found, window=later, verdict=verdict("quality", "undecided"))
+    assert show(replace(SERVING, quality=bare), loop=judged)["quality"] == "undecided"
+    assert show(replace(SERVING, champion=2, quality=found), loop=judged)["quality"] is None
+    assert show(SERVING, loop=judged)["quality"] is None
