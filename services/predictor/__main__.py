@@ -15,8 +15,12 @@ import logging  # noqa: E402
 import socket  # noqa: E402
 import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
 
 from serinus.errors import SerinusError  # noqa: E402
+
+if TYPE_CHECKING:
+    from services.predictor.collecting import Collector
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -39,7 +43,18 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     add("--max-body", type=_count, default=4 * 1024 * 1024, help="bytes (default: %(default)s)")
     add("--max-rows", type=_count, default=10_000, help="rows of a batch (default: %(default)s)")
     add("--keep-alive", type=_count, default=3900, help="s that an idle connection is kept (default: %(default)s)")
-    return parser.parse_args(argv)
+    add("--collector", default="", metavar="URL", help="address of the collector that takes answered rows; unset: none")
+    add("--collector-token", type=Path, metavar="PATH", help="file with the bearer token for it, read anew each time")
+    add("--namespace", default="local", help="of the loop, as the collector knows it (default: %(default)s)")
+    add("--sample", type=_share, default=1.0, help="share of the rows that it gets (default: %(default)s)")
+    add("--columns", action="append", metavar="NAME", help="a feature that it gets; again. Unset: all; '': none")
+    add("--hash", action="append", default=[], metavar="NAME", help="a column that it keeps as a hash only; again")
+    add("--key", default="", metavar="NAME", help="a business key that callers may send beside the features")
+    add("--collector-queue", type=_count, default=10_000, help="rows that may wait for it (default: %(default)s)")
+    args = parser.parse_args(argv)
+    if args.collector and not args.version.isdecimal():
+        parser.error(f"--version: expected a whole number beside --collector, got {args.version!r}")
+    return args
 
 
 def main(argv: list[str]) -> int:
@@ -73,6 +88,7 @@ def _serve(args: argparse.Namespace) -> int:
             code=args.code,
             accept_unseen=args.unseen == "accept",
             max_rows=args.max_rows,
+            key=args.key,
         )
 
         import prometheus_client
@@ -84,7 +100,8 @@ def _serve(args: argparse.Namespace) -> int:
 
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter
         counted = counters(loaded.contract, args.version, args.latency_threshold, prometheus_client.REGISTRY)
-        model = Predictor(loaded, args.version, checks, counted, args.threads)
+        collector = _collector(args)
+        model = Predictor(loaded, args.version, checks, counted, args.threads, collector)
         server = Server(
             sock, Limits(body=args.max_body, open=args.threads + args.queue), args.keep_alive, args.drain, args.grace
         )
@@ -98,6 +115,8 @@ def _serve(args: argparse.Namespace) -> int:
             sys.stdout.flush()
 
         server.start([model], ready)
+    if collector is not None:
+        collector.close()
     if server.life.lost:
         logging.getLogger("serinus.predictor").error(
             "gave up %d requests that took longer than --grace", server.life.lost
@@ -107,10 +126,41 @@ def _serve(args: argparse.Namespace) -> int:
     return 0
 
 
+def _collector(args: argparse.Namespace) -> Collector | None:
+    """What hands answered rows on, started; None where nobody takes them."""
+    if not args.collector:
+        return None
+    from prometheus_client import REGISTRY
+
+    from services.predictor.collecting import Collecting, Collector, metrics
+
+    collecting = Collecting(
+        url=args.collector,
+        namespace=args.namespace,
+        loop=args.loop,
+        version=int(args.version),
+        sample=args.sample,
+        columns=None if args.columns is None else tuple(name for name in args.columns if name),
+        hash=tuple(args.hash),
+        token=args.collector_token,
+        queue=args.collector_queue,
+    )
+    collector = Collector(collecting, metrics(collecting, REGISTRY))
+    collector.start()
+    return collector
+
+
 def _positive(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return value
+
+
+def _share(text: str) -> float:
+    value = _positive(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"expected a share above 0 and at most 1, got {text}")
     return value
 
 

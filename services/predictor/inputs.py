@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from serinus.facts import MISSING, Contract
-from services.predictor.columns import Column, Refused, Value, column, said, short, take
+from services.predictor.columns import Column, Refused, Value, at, column, said, short, take
 
 Protocol = Literal["v1", "v2"]
 
 ID_LENGTH = 128
+KEY_LENGTH = 256
 _INTEGERS = frozenset(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
 _NUMBERS = _INTEGERS | {"FP16", "FP32", "FP64"}
+_KEYS = _INTEGERS | {"BYTES"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Rows:
     bins: tuple[Sequence[int], ...]
     id: str | None = None  # the caller's own, V2 only
     outputs: tuple[str, ...] = ()  # the tensors that the caller asked for, V2 only; empty means all
+    keys: tuple[str, ...] = ()  # each row's business key, "" where it has none; empty: nobody has
 
 
 @dataclass(frozen=True)
@@ -37,13 +40,14 @@ class Inputs:
     names: frozenset[str]
     accept_unseen: bool
     max_rows: int
+    key: str = ""  # a column with the business key, which callers may send beside the features
 
 
-def inputs(contract: Contract, accept_unseen: bool, max_rows: int) -> Inputs:
+def inputs(contract: Contract, accept_unseen: bool, max_rows: int, key: str = "") -> Inputs:
     """The checks that `contract` asks for. A batch of more than `max_rows` rows is refused."""
     bins = {b.name: b for b in contract.profile.features}
     columns = tuple(column(f, bins[f.name], contract.dataset.schema.get(f.name, "")) for f in contract.fields)
-    return Inputs(columns, frozenset(c.field.name for c in columns), accept_unseen, max_rows)
+    return Inputs(columns, frozenset(c.field.name for c in columns), accept_unseen, max_rows, key)
 
 
 def read(checks: Inputs, protocol: Protocol, body: object) -> Rows:
@@ -51,23 +55,34 @@ def read(checks: Inputs, protocol: Protocol, body: object) -> Rows:
 
     V1: {"instances": [{feature: value, ...}, ...]}.
     V2: {"inputs": [{"name": feature, "shape": [rows], "datatype": ..., "data": [...]}, ...], "id"?, "outputs"?}.
+    The business key, where the checks know one, may stand beside the features; it is taken out of V1's `body`.
     """
     if not isinstance(body, dict):
         key = "instances" if protocol == "v1" else "inputs"
         raise Refused("", f"expected a JSON object with the key {key!r}, got {said(body)}")
     if protocol == "v1":
-        return _rows(checks, *_v1(checks, body))
+        return _rows(checks, _v1(checks, body))
     identity, outputs = _identity(body.get("id")), _outputs(body.get("outputs"))
-    return _rows(checks, *_v2(checks, body), identity, outputs)
+    return _rows(checks, _v2(checks, body), identity, outputs)
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """A body's columns, in the order of the checks."""
+
+    values: list[list[Value]]
+    bins: list[list[int]]
+    keys: tuple[str, ...]
 
 
 # --- V1 --------------------------------------------------------------------------------------------------------------
 
 
-def _v1(checks: Inputs, body: Mapping[str, object]) -> tuple[list[list[Value]], list[list[int]]]:
+def _v1(checks: Inputs, body: Mapping[str, object]) -> _Taken:
     _only(body, "instances")
     instances = _list(body, "instances", "a list of objects")
     _check_count(checks, "instances", len(instances))
+    keys = _keys_v1(checks, instances) if checks.key else ()
     for index, row in enumerate(instances):
         if not isinstance(row, dict):
             raise Refused("instances", f"instances[{index}]: expected an object, got {said(row)}")
@@ -83,22 +98,31 @@ def _v1(checks: Inputs, body: Mapping[str, object]) -> tuple[list[list[Value]], 
             message = f"instances[{absent[0]}].{name}: expected {col.wanted}, the field is missing"
             raise Refused(name, message, MISSING, len(absent)) from None
         taken.append(take(col, raw, ("instances[", f"].{name}"), checks.accept_unseen))
-    return [values for values, _ in taken], [bins for _, bins in taken]
+    return _Taken([values for values, _ in taken], [bins for _, bins in taken], keys)
+
+
+def _keys_v1(checks: Inputs, instances: Sequence[object]) -> tuple[str, ...]:
+    """Each row's business key; it stays in the row only where it is a feature as well."""
+    name, read = checks.key, dict.get if checks.key in checks.names else dict.pop
+    raw = [read(row, name, None) if isinstance(row, dict) else None for row in instances]
+    return _keys(name, raw, ("instances[", f"].{short(name)}"))
 
 
 # --- V2 --------------------------------------------------------------------------------------------------------------
 
 
-def _v2(checks: Inputs, body: Mapping[str, object]) -> tuple[list[list[Value]], list[list[int]]]:
+def _v2(checks: Inputs, body: Mapping[str, object]) -> _Taken:
     _only(body, "id", "inputs", "outputs", "parameters")
     tensors = _by_name(checks, _list(body, "inputs", "a list with one tensor for each feature"))
+    raw_keys = _tensor(checks.key, _KEYS, tensors[checks.key]) if checks.key and checks.key in tensors else ()
+    keys = _keys(checks.key, raw_keys, (f"inputs[{checks.key}].data[", "]"))
     count: int | None = None
     taken = []
     for col in checks.columns:
         name = col.field.name
         if name not in tensors:
             raise Refused(name, f"inputs: expected a tensor {name!r} with {col.wanted}, it is missing", MISSING, 1)
-        raw = _tensor(col, tensors[name])
+        raw = _tensor(name, _datatypes(col), tensors[name])
         if count is None:
             count = len(raw)
             _check_count(checks, f"inputs[{name}].data", count)
@@ -106,7 +130,11 @@ def _v2(checks: Inputs, body: Mapping[str, object]) -> tuple[list[list[Value]], 
             first = checks.columns[0].field.name
             raise Refused(name, f"inputs[{name}].shape: expected {count} rows as in {first!r}, got {len(raw)}")
         taken.append(take(col, raw, (f"inputs[{name}].data[", "]"), checks.accept_unseen))
-    return [values for values, _ in taken], [bins for _, bins in taken]
+    if raw_keys and len(raw_keys) != count:
+        raise Refused(
+            checks.key, f"inputs[{checks.key}].shape: expected {count} rows as in the features, got {len(raw_keys)}"
+        )
+    return _Taken([values for values, _ in taken], [bins for _, bins in taken], keys)
 
 
 def _by_name(checks: Inputs, tensors: Sequence[object]) -> dict[str, Mapping[str, object]]:
@@ -120,7 +148,7 @@ def _by_name(checks: Inputs, tensors: Sequence[object]) -> dict[str, Mapping[str
         name = tensor.get("name")
         if not isinstance(name, str):
             raise Refused("inputs", f"inputs[{index}].name: expected the name of a feature, got {said(name)}")
-        if name not in checks.names:
+        if name not in checks.names and not (name and name == checks.key):
             raise _extra(checks, name, f"inputs[{index}]")
         if name in named:
             raise Refused(name, f"inputs[{index}]: expected each feature once, got {name!r} again")
@@ -128,14 +156,13 @@ def _by_name(checks: Inputs, tensors: Sequence[object]) -> dict[str, Mapping[str
     return named
 
 
-def _tensor(col: Column, tensor: Mapping[str, object]) -> Sequence[object]:
+def _tensor(name: str, datatypes: frozenset[str], tensor: Mapping[str, object]) -> Sequence[object]:
     """The tensor's values, flat. Shape [n] or [n, 1]; the data may be nested as the shape is."""
-    name = col.field.name
     where = f"inputs[{name}]"
     for key in tensor:
         if key not in ("name", "shape", "datatype", "parameters", "data"):
             raise Refused(name, f"{where}.{short(key)}: expected only name, shape, datatype, parameters and data")
-    datatype = _datatype(col, tensor.get("datatype"))
+    datatype = _datatype(name, datatypes, tensor.get("datatype"))
     shape, data = tensor.get("shape"), tensor.get("data")
     sides = shape if isinstance(shape, list) else []
     if not sides or not all(type(side) is int and side >= 0 for side in sides) or sides[1:] not in ([], [1]):
@@ -154,14 +181,17 @@ def _tensor(col: Column, tensor: Mapping[str, object]) -> Sequence[object]:
     return data
 
 
-def _datatype(col: Column, given: object) -> str:
-    allowed = set(_NUMBERS) if col.field.kind == "numeric" else {"BYTES", *(_INTEGERS if col.integers else ())}
-    if col.booleans:
-        allowed.add("BOOL")
+def _datatypes(col: Column) -> frozenset[str]:
+    """Those that hold values of the column."""
+    allowed = _NUMBERS if col.field.kind == "numeric" else {"BYTES", *(_INTEGERS if col.integers else ())}
+    return frozenset(allowed | ({"BOOL"} if col.booleans else set()))
+
+
+def _datatype(name: str, allowed: frozenset[str], given: object) -> str:
     if isinstance(given, str) and given in allowed:
         return given
     wanted = ", ".join(sorted(allowed))
-    raise Refused(col.field.name, f"inputs[{col.field.name}].datatype: expected {wanted}; got {said(given)}")
+    raise Refused(name, f"inputs[{name}].datatype: expected {wanted}; got {said(given)}")
 
 
 def _identity(given: object) -> str | None:
@@ -211,14 +241,19 @@ def _extra(checks: Inputs, name: str, where: str) -> Refused:
     return Refused(said_name, f"{where}.{said_name}: expected only the model's features ({names}); take it out")
 
 
-def _rows(
-    checks: Inputs,
-    values: Sequence[Sequence[Value]],
-    bins: Sequence[Sequence[int]],
-    identity: str | None = None,
-    outputs: tuple[str, ...] = (),
-) -> Rows:
+def _keys(name: str, raw: Sequence[object], where: tuple[str, str]) -> tuple[str, ...]:
+    """Business keys as text, "" for null. Raises Refused."""
+    keys = []
+    for index, item in enumerate(raw):
+        key = "" if item is None else str(item) if type(item) is int else item
+        if not isinstance(key, str) or len(key) > KEY_LENGTH:
+            wanted = f"a string of at most {KEY_LENGTH} characters, a whole number or null"
+            raise Refused(short(name), f"{at(where, index)}: expected {wanted}, got {said(item)}")
+        keys.append(key)
+    return tuple(keys)
+
+
+def _rows(checks: Inputs, taken: _Taken, identity: str | None = None, outputs: tuple[str, ...] = ()) -> Rows:
     names = [c.field.name for c in checks.columns]
-    return Rows(
-        tuple(dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)), tuple(bins), identity, outputs
-    )
+    rows = tuple(dict(zip(names, row, strict=True)) for row in zip(*taken.values, strict=True))
+    return Rows(rows, tuple(taken.bins), identity, outputs, taken.keys)

@@ -16,6 +16,7 @@ import numpy as np
 from serinus import artifact, models
 from serinus.facts import Contract
 from serinus.models.scoring import Answers, answer
+from services.predictor.collecting import Collector
 from services.predictor.columns import Refused
 from services.predictor.inputs import Inputs, Protocol, Rows, read
 from services.predictor.metrics import Counters, count_rows
@@ -52,12 +53,21 @@ class Asked:
 class Predictor(kserve.Model):  # type: ignore[misc]  # kserve has no types
     """One version of one model."""
 
-    def __init__(self, loaded: artifact.Model, version: str, checks: Inputs, counters: Counters, threads: int) -> None:
+    def __init__(
+        self,
+        loaded: artifact.Model,
+        version: str,
+        checks: Inputs,
+        counters: Counters,
+        threads: int,
+        collector: Collector | None = None,
+    ) -> None:
         super().__init__(loaded.contract.loop)
         self.loaded = loaded
         self.version = version
         self.checks = checks
         self.counters = counters
+        self.collector = collector
         self.pool = ThreadPoolExecutor(threads, thread_name_prefix="model")
         self.ready = True  # whoever makes us has tried the model
         self._seen: set[tuple[str, int]] = set()
@@ -82,9 +92,12 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve has no types
         return Asked(payload.protocol, payload.id, payload.rows, answers)
 
     def postprocess(self, result: Asked, _headers: object = None) -> Any:
-        """Count the rows and say the answer: a dict for V1, an InferResponse for V2."""
+        """Count the rows, hand them to the collector, say the answer: a dict for V1, an InferResponse for V2."""
         assert result.answers is not None  # noqa: S101  # predict made it
-        count_rows(self.counters, result.rows, result.answers.scores.tolist())
+        scores = result.answers.scores.tolist()
+        count_rows(self.counters, result.rows, scores)
+        if self.collector is not None:
+            self.collector.offer(result.id, result.rows, scores, result.answers.labels)
         contract = self.loaded.contract
         if result.protocol == "v2":
             return self._tensors(result, result.answers)

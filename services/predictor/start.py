@@ -16,7 +16,14 @@ TOLERANCE = 1e-6  # relative; the same model on another CPU may differ in the la
 
 
 def opened(
-    directory: Path, loop: str, *, trust: Sequence[str], code: Path | None, accept_unseen: bool, max_rows: int
+    directory: Path,
+    loop: str,
+    *,
+    trust: Sequence[str],
+    code: Path | None,
+    accept_unseen: bool,
+    max_rows: int,
+    key: str = "",
 ) -> tuple[artifact.Model, Inputs]:
     """The verified model and the checks of its inputs.
 
@@ -31,7 +38,7 @@ def opened(
         raise ArtifactError(f"{directory}: the model cannot be loaded: {type(error).__name__}: {error}") from error
     if loaded.contract.loop != loop:
         raise ArtifactError(f"{directory}: expected a model of loop {loop!r}, got one of {loaded.contract.loop!r}")
-    checks = inputs(loaded.contract, accept_unseen, max_rows)
+    checks = inputs(loaded.contract, accept_unseen, max_rows, key)
     _smoke(directory, loaded, checks)
     return loaded, checks
 
