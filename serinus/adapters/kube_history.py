@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from serinus import wire
 from serinus.adapters.kube import Object
+from serinus.decide.audit import short
 from serinus.facts import Event
 
 EVENTS = 100
 BYTES = 64 * 1024  # of all events as JSON; the object is sent to every watcher at each write
-_MESSAGE = 2_000  # characters; a run's failure may quote a whole log
 
 
 def added(history: Sequence[Object], events: Sequence[Event]) -> list[Object]:
@@ -36,6 +36,5 @@ def _item(event: Event) -> Object:
     """JSON has no word for figures that are no numbers: they are left out."""
     item: Object = json.loads(wire.dump(event))
     item["figures"] = {name: value for name, value in event.figures.items() if math.isfinite(value)}
-    if len(event.message) > _MESSAGE:
-        item["message"] = event.message[: _MESSAGE - 1] + "…"
+    item["message"] = short(event.message)
     return {key: value for key, value in item.items() if value is not None and (key, value) != ("by", "")}
