@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from serinus.facts.records import Cell, Value
@@ -91,3 +92,4 @@ class QualityFinding:
     verdict: Verdict
     windows: tuple[QualityWindow, ...] = ()  # oldest first, the latest 30
     change: Change | None = None  # once the verdict is `fail`
+    since: datetime | None = None  # `fail`: end of the window with which the evidence was enough; asks once
