@@ -51,6 +51,7 @@ def request_of(item: Object) -> Request:
         _found(QualityFinding, spec.get("quality")),
         spec.get("rows"),
         spec.get("learned"),
+        _at(spec.get("pulled") or ""),
     )
 
 
@@ -91,6 +92,8 @@ def _request(loop: str, request: Request, user: str) -> Object:
         spec["rows"] = request.rows
     if request.learned is not None:
         spec["learned"] = request.learned
+    if request.pulled is not None:
+        spec["pulled"] = request.pulled.astimezone(UTC).isoformat()
     return spec
 
 

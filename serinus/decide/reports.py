@@ -63,20 +63,27 @@ def quality(draft: Draft, request: Request) -> bool:
 def data(draft: Draft, request: Request) -> bool:
     """Keep the count, say once that there is enough new data, and ask for a run when the rule says so.
 
-    A count against the dataset of a version that does not serve everyone any more changes nothing.
+    A count against the dataset of a version that does not serve everyone any more changes nothing. The same job pulls
+    labels; how far it came is kept here for its next start.
     """
+    if request.pulled is not None:
+        draft.set(pulled=max(request.pulled, draft.status.pulled or request.pulled))
+    if request.rows is not None and request.version is not None:
+        _counted(draft, request, request.version, request.rows)
+    elif request.pulled is None:
+        said = f"{request.by} reported new data without saying how much, or of which version"
+        draft.say("RequestIgnored", said, by=request.by)
+    return True
+
+
+def _counted(draft: Draft, request: Request, version: int, rows: int) -> None:
     spec, status = draft.spec.spec.new_data, draft.status
-    if request.rows is None or request.version is None:
-        draft.say(
-            "RequestIgnored",
-            f"{request.by} reported new data without saying how much, or of which version",
-            by=request.by,
-        )
-        return True
-    if spec is None or request.version != status.champion:
-        return True
-    before = status.data if status.data is not None and status.data.version == request.version else None
-    count = replace(before or DataCount(request.version, 0, None), rows=request.rows, learned=request.learned)
+    if spec is None or version != status.champion:
+        return
+    before = status.data if status.data is not None and status.data.version == version else None
+    count = DataCount(version, request.at, rows, request.learned)
+    if before is not None:
+        count = replace(count, asked=before.asked, said=before.said)
     enough, sentence = enough_data(spec, count)
     if enough and not count.said:
         figures = {"rows": float(count.rows), "learned": float(count.learned or 0)}
@@ -86,7 +93,6 @@ def data(draft: Draft, request: Request) -> bool:
         count = replace(count, asked=count.rows, said=False)
         runs.ask(draft, "data", request.at, asked.reason, request.by)
     draft.set(data=count)
-    return True
 
 
 def _kept(findings: tuple[DriftFinding, ...], of: int) -> tuple[DriftFinding, ...]:

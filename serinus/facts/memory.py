@@ -48,6 +48,7 @@ class Request:
     quality: QualityFinding | None = None  # quality
     rows: int | None = None  # data: labelled rows newer than the champion's dataset
     learned: int | None = None  # data: rows of that dataset
+    pulled: datetime | None = None  # data: up to when labels were pulled from where they are kept
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class DataCount:
     """How much is known now that a version did not learn from."""
 
     version: int
+    at: datetime  # when it was counted
     rows: int  # labelled, newer than its dataset
     learned: int | None  # rows of its dataset, where that is known
     asked: int = 0  # what `rows` was when a run was last asked for because of it
@@ -163,7 +165,8 @@ class Status:
     quality: QualityFinding | None = None  # the latest look's
     quality_fell: int | None = None  # the version that was last said to be worse than allowed, until one is not
     quality_asked: datetime | None = None  # end of the window for which a run was last asked for
-    data: DataCount | None = None  # of the latest count
+    data: DataCount | None = None  # the latest count
+    pulled: datetime | None = None  # up to when labels were pulled
     last_scheduled: datetime | None = None
     handled: tuple[str, ...] = ()  # ids of requests already folded in, oldest first
     notices: Mapping[str, str] = field(default_factory=dict)  # what is wrong now, by subject, said once

@@ -67,7 +67,10 @@ def loop_request() -> Object:
             _IMMUTABLE,
             {"rule": "self.kind != 'drift' || has(self.finding)", "message": "expected a finding of kind drift"},
             {"rule": "self.kind != 'quality' || has(self.quality)", "message": "expected quality of kind quality"},
-            {"rule": "self.kind != 'data' || has(self.rows)", "message": "expected rows of kind data"},
+            {
+                "rule": "self.kind != 'data' || has(self.rows) || has(self.pulled)",
+                "message": "expected rows or pulled of kind data",
+            },
         ],
         "properties": {
             "loop": _LOOP,
@@ -103,6 +106,7 @@ def loop_request() -> Object:
             },
             "rows": {**_WHOLE, "minimum": 0, "description": "data: labelled rows newer than the version's dataset."},
             "learned": {**_WHOLE, "minimum": 0, "description": "data: rows of that dataset."},
+            "pulled": {**_TIME, "description": "data: up to when labels were pulled from where they are kept."},
         },
     }
     columns = [

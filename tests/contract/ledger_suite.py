@@ -89,12 +89,17 @@ class LedgerPromises:
 
     def test_what_jobs_found_of_quality_and_of_new_data_is_asked_and_remembered_whole(self, ledger: Ledger) -> None:
         found = Request("q", "quality", NOW, "ann", 3, quality=quality())
-        grown = Request("r", "data", NOW, "ann", 3, rows=12_000, learned=41_000)
+        grown = Request("r", "data", NOW, "ann", 3, rows=12_000, learned=41_000, pulled=NOW)
         for request in (found, grown):
             ledger.ask("a", request)
         assert ledger.read("a").requests == (found, grown)
         kept = Status(
-            "a", quality=quality(), quality_fell=3, quality_asked=NOW, data=DataCount(3, 12_000, None, 900, True)
+            "a",
+            quality=quality(),
+            quality_fell=3,
+            quality_asked=NOW,
+            data=DataCount(3, NOW, 12_000, None, 900, True),
+            pulled=NOW,
         )
         ledger.write("a", kept, [], 0)
         assert ledger.read("a").status == kept

@@ -85,7 +85,7 @@ def test_what_was_found_of_quality_and_of_new_data_travels_whole() -> None:
     found = QualityFinding(3, "accuracy", day, Verdict("quality", "fail", "worse", {"value": 0.7}), windows, change)
     for asked in (
         Request("quality-3-x", "quality", NOW, "quality job", 3, quality=found),
-        Request("data-3-x", "data", NOW, "intake", 3, rows=0, learned=41_000),
+        Request("data-3-x", "data", NOW, "intake", 3, rows=0, learned=41_000, pulled=MADE),
     ):
         kind, made = object_of("flights", asked, asked.by, "uid-of-the-loop")
         assert kind == LOOP_REQUESTS

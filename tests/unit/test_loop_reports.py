@@ -144,7 +144,7 @@ def test_enough_new_data_is_said_and_asks_for_a_run() -> None:
 
 def test_less_is_kept_and_asks_for_nothing() -> None:
     plan = told(SERVING, counted(999))
-    assert (kinds(plan), plan.status.data) == ([], DataCount(1, 999, 4000))
+    assert (kinds(plan), plan.status.data) == ([], DataCount(1, NOW, 999, 4000))
 
 
 def test_what_grew_during_a_cooldown_is_said_once_and_asks_after_it() -> None:
@@ -169,7 +169,7 @@ def test_as_much_again_has_to_come_before_the_next_run() -> None:
 def test_a_new_champion_is_counted_from_the_beginning() -> None:
     asked = replace(told(SERVING, counted(1200)).status, run=None, champion=2, decided=2)
     plan = told(asked, counted(1100, name="of the next", version=2))
-    assert plan.status.data == DataCount(2, 1100, 4000, asked=1100)
+    assert plan.status.data == DataCount(2, NOW, 1100, 4000, asked=1100)
 
 
 @pytest.mark.parametrize("request_", [counted(None), counted(10, version=None)])
@@ -182,6 +182,13 @@ def test_a_count_that_nobody_asked_for_or_of_another_version_changes_nothing() -
         assert (kinds(plan), plan.status.data, plan.status.handled) == ([], None, ("d",))
 
 
+def test_how_far_labels_were_pulled_is_remembered_and_never_taken_back() -> None:
+    first = told(SERVING, replace(counted(None), pulled=NOW))
+    assert (kinds(first), first.status.pulled) == ([], NOW)
+    second = told(first.status, replace(counted(1200, name="earlier"), pulled=NOW - DAY))
+    assert (kinds(second), second.status.pulled) == (["DataGrown", "RunRequested"], NOW)
+
+
 def test_a_share_is_of_what_the_champion_learned_from() -> None:
     plan = told(SERVING, counted(2000), of=SHARE)
     assert plan.events[0].message == (
@@ -191,13 +198,13 @@ def test_a_share_is_of_what_the_champion_learned_from() -> None:
 
 
 def test_a_share_of_nobody_knows_what_asks_for_nothing() -> None:
-    enough, sentence = enough_data(NewData(share=0.1), DataCount(3, 50, None))
+    enough, sentence = enough_data(NewData(share=0.1), DataCount(3, NOW, 50, None))
     assert not enough
     assert sentence.endswith("version 3; how many rows that has is not known")
-    assert not data_asks(NewData(share=0.1), DataCount(3, 50, None), None, running=False, now=NOW)
+    assert not data_asks(NewData(share=0.1), DataCount(3, NOW, 50, None), None, running=False, now=NOW)
 
 
 def test_new_data_waits_for_a_run_in_flight_and_says_so() -> None:
-    asked = data_asks(NewData(rows=10), DataCount(3, 50, None), None, running=True, now=NOW)
+    asked = data_asks(NewData(rows=10), DataCount(3, NOW, 50, None), None, running=True, now=NOW)
     assert not asked
     assert asked.reason.endswith("10 ask for a retrain, but a run is in flight")
