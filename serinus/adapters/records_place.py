@@ -1,0 +1,33 @@
+"""Whose rows are meant in tables that hold those of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from serinus.adapters import sql_engine
+
+
+@dataclass(frozen=True)
+class Place:
+    """Whose records these are, and under which key what is erased is remembered."""
+
+    engine: sa.Engine
+    namespace: str
+    loop: str
+    hash_key: bytes
+
+    @property
+    def lock(self) -> str:
+        """What its writers take turns for."""
+        return f"records/{self.namespace}/{self.loop}"
+
+    def of(self, table: sa.Table) -> sa.ColumnElement[bool]:
+        """The rows of this place in a table."""
+        return sa.and_(table.c.namespace == self.namespace, table.c.loop == self.loop)
+
+    def among(self, column: sa.ColumnElement[str], values: Iterable[str]) -> sa.ColumnElement[bool]:
+        """Whether the column is one of the values."""
+        return sql_engine.among(self.engine, column, list(values))

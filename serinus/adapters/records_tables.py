@@ -1,0 +1,88 @@
+"""The tables of the collector's database. `migrations/versions` makes them; a test holds the two to be the same.
+
+Times are whole microseconds since 1970 UTC: exact, and windows are counted off by the same SQL everywhere.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TICK = timedelta(microseconds=1)
+
+METADATA = sa.MetaData()
+DOUBLE: sa.Double[float] = sa.Double()
+DOCUMENT = sa.Text().with_variant(postgresql.JSONB(), "postgresql")  # SQLite reads JSON out of text
+
+PREDICTIONS = sa.Table(
+    "predictions",
+    METADATA,
+    sa.Column("namespace", sa.Text, nullable=False),
+    sa.Column("loop", sa.Text, nullable=False),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("time", sa.BigInteger, nullable=False),
+    sa.Column("key", sa.Text),  # null without one
+    sa.Column("features", DOCUMENT, nullable=False),
+    sa.Column("score", DOUBLE, nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),  # "" of a regression
+    # The id stands before the loop, so that one index also says whose an id is.
+    sa.PrimaryKeyConstraint("namespace", "id", "loop", name="predictions_pk"),
+    sa.Index("predictions_by_time", "namespace", "loop", "time"),
+    sa.Index(
+        "predictions_by_key",
+        "namespace",
+        "loop",
+        "key",
+        postgresql_where=sa.text("key IS NOT NULL"),
+        sqlite_where=sa.text("key IS NOT NULL"),
+    ),
+)
+
+LABELS = sa.Table(
+    "labels",
+    METADATA,
+    sa.Column("namespace", sa.Text, nullable=False),
+    sa.Column("loop", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),  # what `name` is: id or key
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("truth", sa.Text, nullable=False),  # as a class
+    sa.Column("value", DOUBLE),  # as a number, null when it is none
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("waiting", sa.Boolean, nullable=False),  # no prediction has come for it so far
+    sa.PrimaryKeyConstraint("namespace", "loop", "kind", "name", name="labels_pk"),
+    sa.Index("labels_by_time", "namespace", "loop", "at"),
+)
+
+TOMBSTONES = sa.Table(
+    "tombstones",
+    METADATA,
+    sa.Column("namespace", sa.Text, nullable=False),
+    sa.Column("loop", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),  # what was hashed: id or key
+    sa.Column("hash", sa.Text, nullable=False),
+    sa.PrimaryKeyConstraint("namespace", "loop", "kind", "hash", name="tombstones_pk"),
+)
+
+AUDIT = sa.Table(
+    "audit",
+    METADATA,
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("deed", sa.Text, nullable=False),  # canonical JSON, the bytes that the digest is over
+    sa.Column("previous", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+)
+
+
+def ticks(time: datetime) -> int:
+    """A time as the tables hold it."""
+    return (time - EPOCH) // _TICK
+
+
+def moment(count: int) -> datetime:
+    """The time that a table holds."""
+    return EPOCH + count * _TICK

@@ -1,0 +1,276 @@
+"""What comes in, and what is forgotten: the writing half of the database of records.
+
+Each function works in a transaction that no other writer of the loop runs beside, so that it may look first and write
+then: statements are few, whatever the number of rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from serinus.adapters import records_read, sql_engine
+from serinus.adapters.records_checks import Kind, Row, Truth, keyed
+from serinus.adapters.records_place import Place
+from serinus.adapters.records_tables import LABELS, PREDICTIONS, TOMBSTONES, ticks
+from serinus.facts import LabelOutcome, PredictionOutcome, Record, Taken
+
+_PROBLEMS = 5  # sentences said of a batch
+_FORGET = 20_000  # rows that are forgotten in one go, lest others wait
+
+
+@dataclass
+class Count:
+    """What became of the items so far."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, outcome: LabelOutcome | PredictionOutcome, problem: str = "") -> None:
+        """One item more."""
+        self.outcomes[outcome] += 1
+        if problem and len(self.problems) < _PROBLEMS:
+            self.problems.append(problem)
+
+    def taken(self) -> Taken:
+        """All of it."""
+        return Taken(dict(self.outcomes), tuple(self.problems))
+
+
+def add(place: Place, rows: Sequence[Row], count: Count, joined: bool) -> tuple[Record, ...]:
+    """Keep predictions; returns those whose truth waited for them when `joined`."""
+    ids = {row["id"] for row in rows}
+    keys = {row["key"] for row in rows if row["key"]}
+    with sql_engine.writing(place.engine, place.lock) as connection:
+        gone = {kind: _erased(connection, place, kind, names) for kind, names in _both(ids, keys)}
+        query = sa.select(PREDICTIONS.c.id).where(place.of(PREDICTIONS), place.among(PREDICTIONS.c.id, ids))
+        held = set(connection.scalars(query))
+        fresh: dict[str, Row] = {}
+        outcomes = Count()
+        for row in rows:
+            if row["id"] in gone["id"] or row["key"] in gone["key"]:
+                outcomes.add("erased", f"prediction {row['id']}: it was erased")
+            elif row["id"] in held or row["id"] in fresh:
+                outcomes.add("doubled")
+            else:
+                outcomes.add("new")
+                fresh[row["id"]] = row
+        waited = _waited(connection, place, fresh.values())
+        if fresh:
+            connection.execute(sa.insert(PREDICTIONS), list(fresh.values()))
+        found = records_read.named(connection, place, *waited) if joined and any(waited) else []
+    _merge(count, outcomes)
+    return tuple(each.record for each in found if each.record.prediction.id in fresh)
+
+
+def label(place: Place, truths: Sequence[Truth], count: Count, joined: bool) -> tuple[Record, ...]:
+    """Keep truths in their order; returns the predictions that have one for the first time when `joined`."""
+    names: dict[Kind, set[str]] = {"id": set(), "key": set()}
+    for each in truths:
+        names[each.kind].add(each.name)
+    with sql_engine.writing(place.engine, place.lock) as connection:
+        outcomes, write, first = _decide(connection, place, truths, names)
+        for kind, some in names.items():
+            if stale := [name for k, name in write if k == kind and name in some]:
+                connection.execute(
+                    sa.delete(LABELS).where(place.of(LABELS), LABELS.c.kind == kind, place.among(LABELS.c.name, stale))
+                )
+        if write:
+            connection.execute(sa.insert(LABELS), [_label_row(place, *each) for each in write.values()])
+        found: list[records_read.Found] = []
+        if joined and first:
+            by: dict[Kind, list[str]] = {"id": [], "key": []}
+            for kind, name in first:
+                by[kind].append(name)
+            found = records_read.named(connection, place, by["id"], by["key"])
+    _merge(count, outcomes)
+    return tuple(each.record for each in found if _first_truth(each, first))
+
+
+Held = dict[tuple[Kind, str], tuple[Truth, bool]]
+"""What is known of a name, and whether it waits."""
+
+
+def _decide(
+    connection: sa.Connection, place: Place, truths: Sequence[Truth], names: Mapping[Kind, set[str]]
+) -> tuple[Count, Held, set[tuple[Kind, str]]]:
+    """Outcomes, what is to be written, and the names that have a truth and a prediction for the first time."""
+    gone = {kind: _erased(connection, place, kind, names[kind]) for kind in names}
+    held: Held = {}
+    for kind, some in names.items():
+        held |= _held(connection, place, kind, some)
+    ids, keys, foreign = _known(connection, place, names)
+    known: dict[Kind, Mapping[str, bool]] = {"id": ids, "key": keys}
+    outcomes, write, first = Count(), Held(), set[tuple[Kind, str]]()
+    for each in truths:
+        at = (each.kind, each.name)
+        said = f"label of {each.kind} {each.name}"
+        regression = known[each.kind].get(each.name)
+        if each.name in gone[each.kind]:
+            outcomes.add("erased", f"{said}: the prediction was erased")
+        elif regression and each.value is None:
+            outcomes.add("invalid", f"{said}: expected a number, as the prediction is one, got {each.truth!r}")
+        elif at in held:
+            old, waiting = held[at]
+            same = old.truth == each.truth
+            if same or each.at >= old.at:
+                if each.at != old.at or not same:
+                    write[at] = held[at] = (replace(each, at=max(each.at, old.at)), waiting)
+                outcomes.add("same" if same else "changed")
+            else:
+                outcomes.add("older")
+        elif each.name in foreign and each.kind == "id":
+            outcomes.add("foreign", f"{said}: it is a prediction of another loop")
+        else:
+            write[at] = held[at] = (each, regression is None)
+            outcomes.add("waiting" if regression is None else "joined")
+            if regression is not None:
+                first.add(at)
+    return outcomes, write, first
+
+
+def erase(place: Place, ids: Sequence[str], keys: Sequence[str]) -> int:
+    """Forget predictions and what is known of them, and remember that they are gone; returns how many there were."""
+    with sql_engine.writing(place.engine, place.lock) as connection:
+        p = PREDICTIONS.c
+        query = sa.select(p.id, p.key).where(
+            place.of(PREDICTIONS), sa.or_(place.among(p.id, ids), place.among(p.key, keys))
+        )
+        found = connection.execute(query).all()
+        gone = {*ids, *(row.id for row in found)}
+        connection.execute(sa.delete(PREDICTIONS).where(place.of(PREDICTIONS), place.among(p.id, gone)))
+        # A key's label goes with the last prediction that has the key.
+        touched = {row.key for row in found if row.key} - set(keys)
+        left = sa.select(p.key).distinct().where(place.of(PREDICTIONS), place.among(p.key, touched))
+        dead = {*keys, *(touched - set(connection.scalars(left)))}
+        for kind, names in _both(gone, dead):
+            connection.execute(
+                sa.delete(LABELS).where(place.of(LABELS), LABELS.c.kind == kind, place.among(LABELS.c.name, names))
+            )
+        stones: list[dict[str, str]] = []
+        for kind, some in _both(gone, set(keys)):
+            new = some - _erased(connection, place, kind, some)
+            stones += [
+                {"namespace": place.namespace, "loop": place.loop, "kind": kind, "hash": _stone(place, kind, name)}
+                for name in sorted(new)
+            ]
+        if stones:
+            connection.execute(sa.insert(TOMBSTONES), stones)
+    return len(found)
+
+
+def expire(place: Place, before: datetime) -> int:
+    """Forget what is older, some rows at a time."""
+    total = 0
+    for table, time, name in (
+        (PREDICTIONS, PREDICTIONS.c.time, [PREDICTIONS.c.id]),
+        (LABELS, LABELS.c.at, [LABELS.c.kind, LABELS.c.name]),
+    ):
+        old = sa.select(*name).where(place.of(table), time < ticks(before)).order_by(time).limit(_FORGET)
+        while True:
+            with sql_engine.writing(place.engine, place.lock) as connection:
+                went = connection.execute(sa.delete(table).where(place.of(table), sa.tuple_(*name).in_(old))).rowcount
+            total += went
+            if went < _FORGET:
+                break
+    return total
+
+
+def _both(ids: set[str], keys: set[str]) -> tuple[tuple[Kind, set[str]], tuple[Kind, set[str]]]:
+    return ("id", ids), ("key", keys)
+
+
+def _stone(place: Place, kind: Kind, name: str) -> str:
+    return keyed(place.hash_key, f"erased {kind}", name)
+
+
+def _erased(connection: sa.Connection, place: Place, kind: Kind, names: set[str]) -> set[str]:
+    """Those of the names that were erased."""
+    if not names:
+        return set()
+    t = TOMBSTONES.c
+    hashes = {_stone(place, kind, name): name for name in names}
+    query = sa.select(t.hash).where(place.of(TOMBSTONES), t.kind == kind, place.among(t.hash, hashes))
+    return {hashes[found] for found in connection.scalars(query)}
+
+
+def _held(connection: sa.Connection, place: Place, kind: Kind, names: set[str]) -> Held:
+    if not names:
+        return {}
+    t = LABELS.c
+    query = sa.select(t.name, t.truth, t.value, t.at, t.waiting).where(
+        place.of(LABELS), t.kind == kind, place.among(t.name, names)
+    )
+    return {
+        (kind, name): (Truth(kind, name, truth, value, at), waiting)
+        for name, truth, value, at, waiting in connection.execute(query)
+    }
+
+
+def _known(
+    connection: sa.Connection, place: Place, names: Mapping[Kind, set[str]]
+) -> tuple[dict[str, bool], dict[str, bool], set[str]]:
+    """(id -> whether it is a regression's, key -> the same, ids that only other loops have)."""
+    p = PREDICTIONS.c
+    ids: dict[str, bool] = {}
+    keys: dict[str, bool] = {}
+    foreign: set[str] = set()
+    if names["id"]:
+        query = sa.select(p.id, p.answer == "").where(place.of(PREDICTIONS), place.among(p.id, names["id"]))
+        ids = {name: bool(regression) for name, regression in connection.execute(query)}
+        if unknown := names["id"] - set(ids):
+            elsewhere = sa.select(p.id).where(p.namespace == place.namespace, place.among(p.id, unknown))
+            foreign = set(connection.scalars(elsewhere))
+    if names["key"]:
+        query = (
+            sa.select(p.key, p.answer == "").distinct().where(place.of(PREDICTIONS), place.among(p.key, names["key"]))
+        )
+        keys = {name: bool(regression) for name, regression in connection.execute(query)}
+    return ids, keys, foreign
+
+
+def _waited(connection: sa.Connection, place: Place, rows: Iterable[Row]) -> tuple[list[str], list[str]]:
+    """(ids, keys) of these new predictions for which there are labels; none of them waits from now on."""
+    t = LABELS.c
+    found: dict[Kind, list[str]] = {"id": [], "key": []}
+    for kind in found:
+        if names := {row[kind] for row in rows if row[kind]}:
+            mine = sa.and_(place.of(LABELS), t.kind == kind)
+            labels = connection.execute(sa.select(t.name, t.waiting).where(mine, place.among(t.name, names))).all()
+            found[kind] = [label.name for label in labels]
+            if waiting := [label.name for label in labels if label.waiting]:
+                connection.execute(sa.update(LABELS).where(mine, place.among(t.name, waiting)).values(waiting=False))
+    return found["id"], found["key"]
+
+
+def _first_truth(found: records_read.Found, first: set[tuple[Kind, str]]) -> bool:
+    """Whether the prediction has a truth, and had none before these names got theirs."""
+    prediction = found.record.prediction
+    before = (found.by_id and ("id", prediction.id) not in first) or (
+        found.by_key and ("key", prediction.key) not in first
+    )
+    return found.record.truth is not None and not before
+
+
+def _label_row(place: Place, truth: Truth, waiting: bool) -> dict[str, Any]:
+    return {
+        "namespace": place.namespace,
+        "loop": place.loop,
+        "kind": truth.kind,
+        "name": truth.name,
+        "truth": truth.truth,
+        "value": truth.value,
+        "at": truth.at,
+        "waiting": waiting,
+    }
+
+
+def _merge(count: Count, more: Count) -> None:
+    """Counted only once it is durable."""
+    count.outcomes.update(more.outcomes)
+    count.problems += more.problems[: _PROBLEMS - len(count.problems)]

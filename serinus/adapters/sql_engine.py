@@ -1,0 +1,169 @@
+"""SQLite and Postgres as one: how they are opened, how a transaction begins, and what their errors mean.
+
+Writers of one name take turns (an advisory lock on Postgres, SQLite's own on a file), so whoever writes sees all that
+was written before. That is what makes every outcome exact, and deadlocks impossible: a transaction has one lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from serinus.errors import Fatal, Retryable, Unavailable
+
+PATIENCE = 10.0  # seconds that a statement waits for another writer, and a caller for a connection
+_WRITES = "serinus_writes"
+# Classes of SQLSTATE that pass by themselves: connection, transaction rollback, resources, somebody's intervention,
+# I/O; and a lock that did not come in time.
+_PASSING = ("08", "40", "53", "57", "58", "55P03")
+_SQLITE_PASSING = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_PROTOCOL,
+)
+
+
+def connect(url: str) -> sa.Engine:
+    """An engine for `sqlite:////path/file.db` or `postgresql://user:password@host/name`; connects when it is used.
+
+    Raises Fatal when the URL is neither.
+    """
+    try:
+        parsed = sa.make_url(url)
+        name = parsed.get_backend_name()
+        if name == "sqlite":
+            return _sqlite(parsed)
+        if name == "postgresql":
+            return _postgres(parsed)
+    except (sa.exc.ArgumentError, ImportError, ValueError):
+        pass  # its text may hold the URL, and that a password
+    raise Fatal("expected the database as sqlite:////path/to/file.db or postgresql://user:password@host/name")
+
+
+def _sqlite(url: sa.URL) -> sa.Engine:
+    if not url.database or url.database == ":memory:":
+        raise Fatal("expected a file for SQLite, as in sqlite:////path/to/file.db, got a database in memory")
+    engine = sa.create_engine(
+        url, connect_args={"timeout": PATIENCE, "check_same_thread": False}, pool_timeout=PATIENCE, max_overflow=10
+    )
+
+    @sa.event.listens_for(engine, "do_connect")
+    def _prepare(*_: object) -> None:
+        assert url.database is not None  # noqa: S101 - asked above
+        file = Path(url.database)
+        if not file.exists():  # it will hold what callers sent: nobody else may read it
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch(0o600)
+
+    @sa.event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None  # we begin transactions ourselves, see below
+        # FULL: what was acknowledged survives a cut of power; with NORMAL a WAL may lose its newest commits then.
+        # secure_delete: what was erased is overwritten.
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "cache_size = -16000"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.create_function("md5", 1, _md5, deterministic=True)
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES)
+        # Who first reads and then writes would be refused, had somebody else written in between.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgres(url: sa.URL) -> sa.Engine:
+    return sa.create_engine(
+        url.set(drivername="postgresql+psycopg2"),
+        pool_pre_ping=True,  # a restarted server costs nobody an error
+        pool_timeout=PATIENCE,
+        pool_size=5,
+        max_overflow=5,
+        connect_args={
+            "connect_timeout": 5,
+            "keepalives_idle": 30,
+            "tcp_user_timeout": 20_000,
+            # A writer whose machine vanished must not keep its lock.
+            "options": f"-c lock_timeout={PATIENCE:.0f}s -c idle_in_transaction_session_timeout=60s -c timezone=UTC",
+        },
+    )
+
+
+@contextmanager
+def writing(engine: sa.Engine, name: str) -> Iterator[sa.Connection]:
+    """A transaction that no other writer of `name` runs beside; it is durable once the block has ended."""
+    with _understood(engine), engine.connect().execution_options(**{_WRITES: True}) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            digest = hashlib.blake2b(f"serinus/{name}".encode(), digest_size=8).digest()
+            connection.execute(
+                sa.select(sa.func.pg_advisory_xact_lock(sa.bindparam("lock", type_=sa.BigInteger))),
+                {"lock": int.from_bytes(digest, "big", signed=True)},
+            )
+        yield connection
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A transaction that sees one state of everything and changes nothing."""
+    postgres = engine.dialect.name == "postgresql"
+    options: dict[str, Any] = {"isolation_level": "REPEATABLE READ"} if postgres else {}
+    with _understood(engine), engine.connect().execution_options(**options) as connection, connection.begin():
+        yield connection
+
+
+def among(engine: sa.Engine, column: sa.ColumnElement[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Whether `column` is one of `values`, however many: they are one parameter."""
+    if engine.dialect.name == "postgresql":
+        return column == sa.any_(sa.bindparam(None, list(values), postgresql.ARRAY(sa.Text)))
+    each = sa.func.json_each(sa.bindparam(None, json.dumps(list(values)), sa.Text)).table_valued("value")
+    return column.in_(sa.select(each.c.value))
+
+
+@contextmanager
+def _understood(engine: sa.Engine) -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.SQLAlchemyError as error:
+        raise _ours(engine, error) from None  # SQLAlchemy's own text shows statements and what they were given
+
+
+def _ours(engine: sa.Engine, error: sa.exc.SQLAlchemyError) -> Fatal | Retryable:
+    where = f"the database {engine.url.render_as_string(hide_password=True)}"
+    if isinstance(error, sa.exc.TimeoutError):
+        return Unavailable(f"{where}: all connections are in use")
+    if not isinstance(error, sa.exc.DBAPIError):
+        return Fatal(f"{where}: {type(error).__name__}: {_first_line(engine, error)}")
+    text = f"{where}: {_first_line(engine, error.orig or error)}"
+    return Unavailable(text) if error.connection_invalidated or _passes(error.orig) else Fatal(text)
+
+
+def _passes(error: Any) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _SQLITE_PASSING
+    state = getattr(error, "pgcode", None)
+    if state is None:  # it never reached a server, or lost it
+        return type(error).__name__ in ("OperationalError", "InterfaceError")
+    return str(state).startswith(_PASSING)
+
+
+def _first_line(engine: sa.Engine, error: BaseException) -> str:
+    line = str(error).strip().partition("\n")[0]
+    return line.replace(str(engine.url.password), "***") if engine.url.password else line
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
