@@ -7,7 +7,8 @@ from datetime import datetime
 
 from serinus.decide import runs
 from serinus.decide.draft import Draft
-from serinus.decide.retrain import Ask, data_asks, enough_data, unless_busy
+from serinus.decide.quality import asks
+from serinus.decide.retrain import data_asks, enough_data
 from serinus.facts import Change, DataCount, DriftFinding, QualityFinding, Request, RunRecord
 
 _WINDOWS = 20  # drift findings that are kept at least, for people to look at
@@ -38,25 +39,20 @@ def drift(draft: Draft, request: Request) -> bool:
 def quality(draft: Draft, request: Request) -> bool:
     """Keep the finding, say when quality falls and when it is back, and ask for a run when the rule says so.
 
-    A finding about a version that does not serve everyone any more changes nothing. One window asks once, however
-    often it is judged again.
+    A finding about a version that does not serve everyone any more changes nothing.
     """
-    finding, status = request.quality, draft.status
+    finding = request.quality
     if finding is None:
         draft.say("RequestIgnored", f"{request.by} reported quality without a finding", by=request.by)
         return True
-    if finding.version != status.champion:
+    if finding.version != draft.status.champion:
         return True
     draft.set(quality=finding)
     if draft.spec.spec.quality is None:
         return True
     _say_quality(draft, finding, request.by)
-    end = finding.window.end
-    if status.quality_asked is not None and end <= status.quality_asked:
-        return True
-    if asked := _quality_asks(draft, finding):
-        draft.set(quality_asked=end)
-        runs.ask(draft, "quality", end, asked.reason, request.by)
+    if asked := asks(draft.spec, finding, _last_ended(draft), _running(draft), draft.now):
+        runs.ask(draft, "quality", finding.since or finding.window.end, asked.reason, request.by)
     return True
 
 
@@ -138,13 +134,6 @@ def _because(change: Change | None) -> str:
 
 def _shares(change: Change | None) -> dict[str, float]:
     return {"concept": change.concept, "data": change.data} if change is not None else {}
-
-
-def _quality_asks(draft: Draft, finding: QualityFinding) -> Ask:
-    spec = draft.spec.spec.quality
-    if spec is None or finding.verdict.outcome != "fail":
-        return Ask(False, finding.verdict.reason)
-    return unless_busy(finding.verdict.reason, spec.cooldown, _last_ended(draft), _running(draft), draft.now)
 
 
 def _last_ended(draft: Draft) -> datetime | None:

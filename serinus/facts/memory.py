@@ -164,7 +164,6 @@ class Status:
     drift: tuple[DriftFinding, ...] = ()  # the latest windows, oldest first
     quality: QualityFinding | None = None  # the latest look's
     quality_fell: int | None = None  # the version that was last said to be worse than allowed, until one is not
-    quality_asked: datetime | None = None  # end of the window for which a run was last asked for
     data: DataCount | None = None  # the latest count
     pulled: datetime | None = None  # up to when labels were pulled
     last_scheduled: datetime | None = None

@@ -97,7 +97,6 @@ class LedgerPromises:
             "a",
             quality=quality(),
             quality_fell=3,
-            quality_asked=NOW,
             data=DataCount(3, NOW, 12_000, None, 900, True),
             pulled=NOW,
         )

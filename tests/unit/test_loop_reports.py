@@ -88,11 +88,14 @@ def test_a_new_version_that_is_no_better_falls_anew() -> None:
     assert kinds(told(fell, report(finding("pass", version=2)))) == ["QualityBack"]
 
 
-def test_a_window_asks_once_however_often_it_is_judged() -> None:
-    first = told(SERVING, report(finding("fail")))
-    over = replace(first.status, run=None)
-    assert told(over, report(finding("fail"), name="again")).run is None
-    assert told(over, report(finding("fail", 1), name="next")).run is not None
+def test_evidence_asks_once_however_often_it_is_judged() -> None:
+    known = replace(finding("fail", 1), since=NOW - 2 * DAY)  # with labels a day late it is known since yesterday
+    first = told(SERVING, report(known))
+    assert first.run is not None
+    assert first.run.key == "flights-quality-20260228T120000Z"
+    over = replace(first.status, run=None, last_run=RunRecord(first.run.key, "quality", NOW, ended=NOW - DAY))
+    assert told(over, report(known, name="again")).run is None
+    assert told(over, report(replace(known, since=NOW - DAY), name="next")).run is not None
 
 
 def test_falling_quality_does_not_ask_while_a_run_is_in_flight_or_just_ended() -> None:
