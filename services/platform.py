@@ -1,6 +1,6 @@
 """What a control-plane process on Kubernetes is told about its surroundings: one environment, read in one place.
 
-The chart sets these variables for the operator, and the operator hands them on to the drift jobs it makes.
+The chart sets these variables for the operator, and the operator hands them on to the jobs it makes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Literal
 
 from serinus import durations
 from serinus.errors import Fatal
+from serinus.render.collecting import Collector
 
 Mode = Literal["Standard", "Knative"]
 PREFIX = "SERINUS_"
@@ -27,6 +28,8 @@ class Platform:
     kfp_url: str  # Kubeflow Pipelines' API; with a scheme
     kfp_namespace: str = ""  # multi-user: the profile's namespace that runs belong to; "": standalone
     kfp_token_path: str = ""  # multi-user: file of the projected token for audience pipelines.kubeflow.org
+    collector_url: str = ""  # the collector, as pods reach it; "": there is none
+    collector_token_path: str = ""  # file of the projected token for audience serinus-collector; "": it asks for none
     serving_mode: Mode = "Standard"
     gateway: str = "kserve/kserve-ingress-gateway"  # namespace/name of the Gateway that routes hang on
     domain: str = "models.local"  # a loop answers at {loop}.{namespace}.{domain}
@@ -42,6 +45,11 @@ class Platform:
     def scrape(self) -> timedelta:
         """`scrape_interval` as a duration."""
         return durations.parse(self.scrape_interval)
+
+    @property
+    def collector(self) -> Collector | None:
+        """Where the collector is, if there is one."""
+        return Collector(self.collector_url, self.collector_token_path) if self.collector_url else None
 
     def environment(self) -> dict[str, str]:
         """The variables that `from_environment` reads back as this value."""

@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from serinus.render import names
+from serinus.render import collecting, names
+from serinus.render.collecting import Collector
 from serinus.render.objects import Rendered, metadata
 from serinus.spec import ModelLoop
 
@@ -36,13 +37,21 @@ def predictor_labels(loop: str) -> dict[str, str]:
 
 
 def inference_service(
-    loop: ModelLoop, version: int, namespace: str, uid: str = "", service_account: str = ""
+    loop: ModelLoop,
+    version: int,
+    namespace: str,
+    uid: str = "",
+    service_account: str = "",
+    collector: Collector | None = None,
 ) -> Rendered:
-    """Standard mode: one version's InferenceService; `uid` is the ModelLoop's, "" for no owner."""
+    """Standard mode: one version's InferenceService; `uid` is the ModelLoop's, "" for no owner.
+
+    collector: where predictions go if the loop collects; the pods then have an account of the loop's own.
+    """
     serving = loop.spec.serving
     fewest = max(1, serving.min_replicas)  # nothing wakes a Deployment that was scaled to none
     predictor = {
-        **_predictor(loop, version, service_account),
+        **_predictor(loop, version, namespace, service_account, collector),
         "minReplicas": fewest,
         "maxReplicas": serving.max_replicas,
         "securityContext": {
@@ -83,7 +92,13 @@ def inference_service(
 
 
 def knative_service(
-    loop: ModelLoop, version: int, percent: int | None, namespace: str, uid: str = "", service_account: str = ""
+    loop: ModelLoop,
+    version: int,
+    percent: int | None,
+    namespace: str,
+    uid: str = "",
+    service_account: str = "",
+    collector: Collector | None = None,
 ) -> Rendered:
     """Knative mode: the loop's one InferenceService with `version` as its latest revision.
 
@@ -91,7 +106,7 @@ def knative_service(
     """
     serving = loop.spec.serving
     predictor = {
-        **_predictor(loop, version, service_account),
+        **_predictor(loop, version, namespace, service_account, collector),
         "minReplicas": serving.min_replicas,
         "maxReplicas": serving.max_replicas,
         "timeout": math.ceil(serving.timeout.total_seconds()),
@@ -200,7 +215,9 @@ def container_security() -> Rendered:
     }
 
 
-def _predictor(loop: ModelLoop, version: int, service_account: str) -> Rendered:
+def _predictor(
+    loop: ModelLoop, version: int, namespace: str, service_account: str, collector: Collector | None
+) -> Rendered:
     """What both modes have in common; Knative refuses most other fields of a pod unless flags allow them."""
     serving, latency = loop.spec.serving, loop.spec.rollout.guardrails.latency
     args = ["--loop", loop.name, "--version", str(version), "--unseen", serving.unseen_categories]
@@ -219,9 +236,19 @@ def _predictor(loop: ModelLoop, version: int, service_account: str) -> Rendered:
         model["image"] = serving.image
     if serving.resources:
         model["resources"] = {kind: dict(amounts) for kind, amounts in serving.resources.items()}
+    volumes: Rendered = {}
+    if loop.spec.collect is not None and loop.spec.collect.key is not None:
+        args += ["--key", loop.spec.collect.key]  # also where nobody collects: callers send it all the same
+    if loop.spec.collect is not None and collector is not None:
+        args += collecting.arguments(loop.spec.collect, collector, namespace)
+        service_account = service_account or names.predictor(loop.name)
+        if collector.volume is not None:
+            volume, model["volumeMounts"] = collector.volume[0], [collector.volume[1]]
+            volumes = {"volumes": [volume]}
     return {
         "model": model,
         **({"serviceAccountName": service_account} if service_account else {}),
+        **volumes,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
     }

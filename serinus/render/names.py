@@ -38,9 +38,14 @@ def host(loop: str, namespace: str, domain: str) -> str:
     return f"{loop}.{namespace}.{domain}"
 
 
-def drift_job(loop: str) -> str:
-    """The drift CronJob, and its ServiceAccount, Role and RoleBinding."""
-    return f"{loop}-drift"
+def job(loop: str, kind: str) -> str:
+    """The CronJob that looks for `kind` (drift, quality, intake), and its ServiceAccount, Role and RoleBinding."""
+    return f"{loop}-{kind}"
+
+
+def predictor(loop: str) -> str:
+    """The ServiceAccount of the predictors of a loop that collects, its Role and RoleBinding."""
+    return f"{loop}-predictor"
 
 
 def request(loop: str, identity: str) -> str:

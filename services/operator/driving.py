@@ -39,7 +39,7 @@ async def drive(
         current = Current()
         return Keeper(
             namespace, name, kube, wiring.ports(namespace, name, current), current, platform, View(kube, platform),
-            wiring.drift(), lambda: metrics.fleet.of(name), datetime.now(UTC),
+            wiring.jobs(), lambda: metrics.fleet.of(name), datetime.now(UTC),
         )  # fmt: skip
 
     loops = Loops(keeper, metrics, health, threads)

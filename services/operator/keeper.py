@@ -1,4 +1,4 @@
-"""One loop of the cluster: its looks, and what a look means beside the ports (finalizer, view, events, drift job).
+"""One loop of the cluster: its looks, and what a look means beside the ports (finalizer, view, events, jobs).
 
 Synchronous: a look runs in a thread of the pool, never two of one loop at a time.
 """
@@ -21,7 +21,7 @@ from serinus.spec import ModelLoop
 from services import driver
 from services.metrics import LoopMetrics
 from services.operator import farewell, pace
-from services.operator.drift import DriftJob
+from services.operator.jobs import LoopJobs
 from services.operator.view import Shown, View
 from services.operator.wiring import Current
 from services.platform import Platform
@@ -61,7 +61,7 @@ class Keeper:
     current: Current  # what the ports render from
     platform: Platform
     view: View
-    drift: DriftJob
+    jobs: LoopJobs
     metrics: Callable[[], LoopMetrics]
     since: datetime  # when this process began to look at it
     failures: int = 0  # looks in a row in which something failed
@@ -70,6 +70,7 @@ class Keeper:
     _mine: bool = False  # whether the name is known to be this loop's
     _parsed: tuple[tuple[str, int], ModelLoop] | None = None
     _object: Object | None = None  # as this look read it
+    _unadmitted: str = ""  # why its predictors have no account yet
 
     def look(self) -> Turn:
         """One look. Whatever goes wrong in it is said, and the next one tries again."""
@@ -116,13 +117,14 @@ class Keeper:
         self.failed = looked.failed
         self._tell(loop, looked.plan.events)
         self.metrics().show(looked.plan, looked.world.routing, spec, self.since)
-        extra: dict[str, str] = {}
+        extra = {"predictors' account": self._unadmitted} if self._unadmitted else {}
         try:
-            self.drift.keep(loop, spec, looked.plan.status.champion is not None)
+            self.jobs.keep(loop, spec, looked.plan.status.champion is not None)
         except SerinusError as error:
-            extra["drift job"] = str(error)
+            extra["jobs"] = str(error)
         self.failed = {**looked.failed, **extra}
-        self.view.show(loop, Shown(spec=spec, looked=looked), now, self.failed)
+        lacks = _lacks(spec, self.platform)
+        self.view.show(loop, Shown(spec=spec, looked=looked), now, {**self.failed, **lacks})
         self._tell_early(loop)
         incomplete = bool(self.failed or looked.world.unseen)
         self.failures = self.failures + 1 if incomplete else 0
@@ -153,6 +155,11 @@ class Keeper:
         self.current.spec = spec
         if FINALIZER not in (about.get("finalizers") or ()):
             self._finalizers(loop, [*(about.get("finalizers") or ()), FINALIZER])
+        self._unadmitted = ""
+        try:
+            self.jobs.admit(loop, spec)
+        except SerinusError as error:  # the look goes on: what serves already has its account
+            self._unadmitted = str(error)
         return spec
 
     def _spec(self, loop: Object) -> ModelLoop:
@@ -235,6 +242,13 @@ class Keeper:
         elif self.failures == 1 or self.failures % 20 == 0:
             log.warning("%s/%s: this look failed and will be repeated: %s", self.namespace, self.name, error)
         return Turn(pace.backoff(self.failures), "failed")
+
+
+def _lacks(spec: ModelLoop, platform: Platform) -> Mapping[str, str]:
+    """What the spec asks for and this installation does not have: no look will change it."""
+    if spec.spec.collect is None or platform.collector is not None:
+        return {}
+    return {"collector": "expected one for `collect`, got none: this installation has no collector, so nothing is kept"}
 
 
 def _right(loop: Object) -> tuple[bool, str, str]:

@@ -21,7 +21,7 @@ from serinus.spec import ModelLoop
 from services import runs
 from services.driver import Ports
 from services.operator.breaker import Breaker, GuardedMetrics, GuardedRegistry, GuardedRunner
-from services.operator.drift import DriftJob
+from services.operator.jobs import LoopJobs
 from services.platform import Platform
 
 Inbox = Callable[[str, str], Iterable[Object]]
@@ -65,9 +65,9 @@ class ClusterWiring:
             KubeLedger(self._kube, namespace, lambda name: self._inbox(namespace, name)),
         )
 
-    def drift(self) -> DriftJob:
-        """What keeps a loop's drift job."""
-        return DriftJob(self._kube, self._platform)
+    def jobs(self) -> LoopJobs:
+        """What keeps a loop's jobs."""
+        return LoopJobs(self._kube, self._platform)
 
     def close(self) -> None:
         """Close the connections."""
@@ -80,17 +80,20 @@ class ClusterWiring:
         return self._metrics[namespace]
 
     def _router(self, namespace: str, loop: str, current: Current) -> Router:
+        collector = self._platform.collector
         if self._platform.serving_mode == "Knative":
 
             def knative(version: int, percent: int | None) -> Object:
-                return kserve.knative_service(current.known, version, percent, namespace, current.uid)
+                return kserve.knative_service(
+                    current.known, version, percent, namespace, current.uid, collector=collector
+                )
 
             return KnativeRouter(self._kube, namespace, knative, current.uid)
 
         host = names.host(loop, namespace, self._platform.domain)
 
         def service(version: int) -> Object:
-            return kserve.inference_service(current.known, version, namespace, current.uid)
+            return kserve.inference_service(current.known, version, namespace, current.uid, collector=collector)
 
         def route(weights: Mapping[int, int]) -> Object:
             timeout = current.known.spec.serving.timeout

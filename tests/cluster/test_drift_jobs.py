@@ -22,7 +22,7 @@ DRIFT = {
 
 def test_jobs_that_are_killed_or_overlap_leave_one_run_at_most(serinus: Installation, tmp_path: Path) -> None:
     with loops.serving(serinus, tmp_path, drift=DRIFT) as loop:
-        cron = names.drift_job(loop.name)
+        cron = names.job(loop.name, "drift")
         loop.until(lambda: bool(kubectl("-n", loop.namespace, "get", "cronjob", "-o", "name")), "the CronJob", 60)
         with loop.calls(loop.shifted()) as calls:
             loop.until(lambda: len(calls.answers) > 1500, "a minute's traffic", 60)

@@ -33,6 +33,7 @@ from tests.servers.operators import KServe, Operator, Stage, kserve, model_loop,
 from tests.servers.training import Training, training
 
 NOWHERE = "http://127.0.0.1:9"
+TOKEN = "/var/run/secrets/serinus/collector/token"  # noqa: S105 - a file
 
 
 @dataclass
@@ -105,8 +106,8 @@ def world(server: ApiServer, mlflow_uri: str, tmp_path: Path, request: pytest.Fi
     namespace = server.namespace("life-" + re.sub(r"[^a-z]+", "-", request.node.name)[-50:].strip("-"))
     with training(tmp_path / "kfp", mlflow_uri) as runs:
         platform = Platform(
-            mlflow_uri, NOWHERE, runs.server.url, scrape_interval="1s", watch_namespace=namespace,
-            pod_namespace=namespace,
+            mlflow_uri, NOWHERE, runs.server.url, collector_url="http://collector:8080", collector_token_path=TOKEN,
+            scrape_interval="1s", watch_namespace=namespace, pod_namespace=namespace,
         )  # fmt: skip
         with stage(server, platform, tmp_path) as made, kserve(server.kube, namespace) as serving:
             yield World(made, namespace, serving, runs)

@@ -24,7 +24,8 @@ from serinus.adapters.kube import (
     Kube,
 )
 from serinus.errors import Fatal
-from serinus.render import drift_job
+from serinus.render import collecting, jobs, names
+from serinus.render.collecting import Collector
 from serinus.render.names import GROUP
 from serinus.spec import ModelLoop
 from services.cli.tools import EXAMPLE
@@ -43,11 +44,28 @@ CLUSTER_ROLE_BINDINGS = Kind(
     "rbac.authorization.k8s.io/v1", "clusterrolebindings", "ClusterRoleBinding", namespaced=False
 )
 OPERATOR = "system:serviceaccount:serinus:serinus-operator"
-DRIFT = f"system:serviceaccount:{AWAY}:my-model-drift"
+MADE = {kind: f"system:serviceaccount:{AWAY}:{names.job('my-model', kind)}" for kind in (*jobs.KINDS, "predictor")}
+"""The accounts that the operator makes for a loop with everything."""
+COMMON = {
+    "serinus.dev/modelloops my-model": "get",
+    "serinus.dev/looprequests": "create get list",
+    "serinus.dev/modelapprovals": "get list",
+}
+OF_MADE: dict[str, dict[str, str]] = {
+    "drift": COMMON | {"serinus.dev/modelloops/records my-model": "get"},
+    "quality": COMMON | {"serinus.dev/modelloops/records my-model": "get"},
+    "intake": COMMON
+    | {"serinus.dev/modelloops/labels my-model": "create", "serinus.dev/modelloops/records my-model": "get"},
+    "predictor": {"serinus.dev/modelloops/predictions my-model": "create"},
+}
+"""All that these accounts may do in the loop's namespace."""
 EVERYWHERE = {
     "serinus.dev/modelloops": "get list watch patch",
     "serinus.dev/modelloops/status": "patch",
     "serinus.dev/modelloops/finalizers": "update",
+    "serinus.dev/modelloops/predictions": "create",
+    "serinus.dev/modelloops/labels": "create",
+    "serinus.dev/modelloops/records": "get",
     "serinus.dev/looprequests": "get list watch create delete",
     "serinus.dev/modelapprovals": "get list watch",
     "serving.kserve.io/inferenceservices": "get list watch create patch delete",
@@ -130,10 +148,10 @@ def test_an_operator_for_one_namespace_may_do_nothing_in_another(server: ApiServ
 
 
 @pytest.mark.parametrize(("verb", "group", "resource"), NOBODY_MAY, ids=[f"{v}-{r}" for v, _, r in NOBODY_MAY])
-def test_neither_the_operator_nor_a_drift_job_may(server: ApiServer, verb: str, group: str, resource: str) -> None:
-    _drift_job(server, server.service_account(HOME, "serinus-operator"))
+def test_neither_the_operator_nor_what_it_makes_may(server: ApiServer, verb: str, group: str, resource: str) -> None:
+    _jobs(server, server.service_account(HOME, "serinus-operator"))
     for namespace in (HOME, AWAY, ""):
-        for user in (OPERATOR, DRIFT):
+        for user in (OPERATOR, *MADE.values()):
             assert not _may(server, user, verb, group, resource, namespace), f"{user} in {namespace!r}"
 
 
@@ -147,15 +165,16 @@ def test_secrets_are_refused_when_really_asked_for(server: ApiServer) -> None:
         operator.create(PODS, AWAY, {"metadata": {"name": "shell"}, "spec": {"containers": []}})
 
 
-def test_the_operator_makes_a_drift_job_with_its_account_and_rights(server: ApiServer) -> None:
+def test_the_operator_makes_jobs_with_their_accounts_and_rights(server: ApiServer) -> None:
     operator = server.service_account(HOME, "serinus-operator")
-    _drift_job(server, operator)
-    assert {o["metadata"]["name"] for o in operator.list(CRON_JOBS, AWAY)} == {"my-model-drift"}
+    _jobs(server, operator)
+    made = {o["metadata"]["name"] for o in operator.list(CRON_JOBS, AWAY)}
+    assert made == {names.job("my-model", kind) for kind in jobs.KINDS}
     operator.create(EVENTS, AWAY, _event())
 
 
-def test_an_operator_for_one_namespace_makes_drift_jobs_too(server: ApiServer) -> None:
-    _drift_job(server, server.service_account(TEAM, "serinus-operator"), TEAM)
+def test_an_operator_for_one_namespace_makes_jobs_too(server: ApiServer) -> None:
+    _jobs(server, server.service_account(TEAM, "serinus-operator"), TEAM)
 
 
 def test_the_operator_cannot_give_what_it_does_not_have(server: ApiServer) -> None:
@@ -190,17 +209,28 @@ def test_the_operator_takes_its_own_lease_and_no_other(server: ApiServer) -> Non
         operator.create(LEASES, AWAY, lease)
 
 
-def test_a_drift_job_sees_its_own_loop_and_asks_for_runs_of_it(server: ApiServer) -> None:
-    _drift_job(server, server.service_account(HOME, "serinus-operator"))
-    assert _all_of(server.service_account(AWAY, "my-model-drift"), AWAY) == {
-        "serinus.dev/modelloops my-model": "get",
-        "serinus.dev/looprequests": "create get list",
-        "serinus.dev/modelapprovals": "get list",
-    }
-    assert _may(server, DRIFT, "get", "serinus.dev", "modelloops", AWAY, "my-model")
-    assert not _may(server, DRIFT, "get", "serinus.dev", "modelloops", AWAY, "another")
-    assert not _may(server, DRIFT, "patch", "serinus.dev", "modelloops/status", AWAY, "my-model")
-    assert not _may(server, DRIFT, "create", "serinus.dev", "looprequests", HOME)
+@pytest.mark.parametrize("kind", MADE)
+def test_what_the_operator_makes_may_do_what_it_needs_for_its_own_loop_and_nothing_else(
+    server: ApiServer, kind: str
+) -> None:
+    _jobs(server, server.service_account(HOME, "serinus-operator"))
+    assert _all_of(server.service_account(AWAY, names.job("my-model", kind)), AWAY) == OF_MADE[kind]
+    user = MADE[kind]
+    for what, verb in (("predictions", "create"), ("labels", "create"), ("records", "get")):
+        resource = f"modelloops/{what}"
+        mine = f"serinus.dev/{resource} my-model" in OF_MADE[kind]
+        assert _may(server, user, verb, GROUP, resource, AWAY, "my-model") is mine
+        assert not _may(server, user, verb, GROUP, resource, AWAY, "another")
+        assert not _may(server, user, verb, GROUP, resource, HOME, "my-model")
+    for verb, resource in (
+        ("delete", "modelloops/records"),
+        ("create", "modelloops/audit"),
+        ("get", "modelloops/audit"),
+    ):
+        assert not _may(server, user, verb, GROUP, resource, AWAY, "my-model")
+    assert not _may(server, user, "get", GROUP, "modelloops", AWAY, "another")
+    assert not _may(server, user, "patch", GROUP, "modelloops/status", AWAY, "my-model")
+    assert not _may(server, user, "create", GROUP, "looprequests", HOME)
 
 
 @pytest.mark.parametrize("person", PEOPLE)
@@ -259,20 +289,32 @@ def _all_of(who: Kube, namespace: str) -> dict[str, str]:
     return found
 
 
-def _drift_job(server: ApiServer, operator: Kube, namespace: str = AWAY) -> None:
-    """What the operator does for a loop with `drift`."""
-    loop = loading.parse(EXAMPLE)
+def _jobs(server: ApiServer, operator: Kube, namespace: str = AWAY) -> None:
+    """What the operator does for a loop with everything."""
+    document = _document("my-model")
+    document["spec"] |= {
+        "collect": {},
+        "labels": {"source": {"files": {"uri": "labels/"}, "id": "id", "value": "v"}},
+        "quality": {},
+        "newData": {"rows": 1000},
+        "drift": {"confirm": {"detector": "mmd"}},
+    }
+    loop = loading.parse(yaml.safe_dump(document))
     assert isinstance(loop, ModelLoop)
-    assert loop.spec.drift is not None
-    about = drift_job.Surroundings("serinus/control:0.1.0", {})
-    made = drift_job.objects(loop, loop.spec.drift, namespace, about, suspend=True)
-    for kind, body in zip((SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS, CRON_JOBS), made, strict=True):
-        operator.apply(kind, namespace, body)
+    here = jobs.Surroundings(
+        "serinus/control:0.1.0", {}, pipeline_image="serinus/pipeline:0.1.0",
+        collector=Collector("http://collector:8080", "/var/run/secrets/serinus/collector/token"),
+    )  # fmt: skip
+    rendered = [jobs.objects(loop, job, namespace, here, suspend=True) for job in jobs.jobs(loop, here)]
+    for made in (collecting.predictor_account(loop.name, namespace), *rendered):
+        for kind, body in zip((SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS, CRON_JOBS), made, strict=False):
+            operator.apply(kind, namespace, body)
+    account = f"system:serviceaccount:{namespace}:my-model"
+    accounts = [f"{account}-{each}" for each in jobs.KINDS]
+    until(lambda: all(_may(server, who, "list", GROUP, "looprequests", namespace) for who in accounts), "jobs may work")
     until(
-        lambda: _may(
-            server, f"system:serviceaccount:{namespace}:my-model-drift", "list", GROUP, "looprequests", namespace
-        ),
-        "the drift job may work",
+        lambda: _may(server, f"{account}-predictor", "create", GROUP, "modelloops/predictions", namespace, "my-model"),
+        "predictors may work",
     )
 
 

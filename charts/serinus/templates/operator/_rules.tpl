@@ -1,7 +1,7 @@
 {{- /*
 What the operator may do in the namespaces whose loops it drives; services/operator/README.md says what for.
-No secrets, no pods/exec, no wildcard. It cannot give a role more than it has (Kubernetes sees to that), so what a drift
-job may do is here too.
+No secrets, no pods/exec, no wildcard. It cannot give a role more than it has (Kubernetes sees to that), so what jobs and
+predictors may do is here too.
 */ -}}
 {{- define "serinus.operatorRules" -}}
 - apiGroups: [serinus.dev]
@@ -39,7 +39,14 @@ job may do is here too.
 - apiGroups: [serving.knative.dev]
   resources: [revisions]
   verbs: [list]
-# The drift job, its account and what that may do.
+# What predictors and jobs may do at the collector; subresources that exist for this alone.
+- apiGroups: [serinus.dev]
+  resources: [modelloops/predictions, modelloops/labels]
+  verbs: [create]
+- apiGroups: [serinus.dev]
+  resources: [modelloops/records]
+  verbs: [get]
+# The jobs, their accounts, the predictors', and what these may do.
 - apiGroups: [batch]
   resources: [cronjobs]
   verbs: [list, create, patch, delete]
