@@ -1,5 +1,7 @@
 """One look at a loop: read the ledger and the world, let `loop.next` decide, carry the plan out, write the ledger last.
 
+What happened goes into the audit trail once the ledger has it.
+
 The local supervisor and the operator both drive loops with this and nothing else. Everything it does is level-triggered
 and idempotent, so a look that was cut short, or a part that was away, is put right by the next look.
 """
@@ -16,6 +18,7 @@ from serinus.errors import Fatal, SerinusError, Unavailable
 from serinus.facts import Block, CountsQuestion, Event, Plan, RolloutRecord, RunState, Status, World
 from serinus.ports import Entry, Ledger, Metrics, Registry, Router, Runner
 from serinus.spec import Latency, ModelLoop
+from services.trail import Trail
 
 T = TypeVar("T")
 
@@ -29,6 +32,7 @@ class Ports:
     registry: Registry
     runner: Runner
     ledger: Ledger
+    trail: Trail | None = None  # the audit trail; None: none is kept
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ def look(
     plan, failed = carry_out(spec.name, loop.next(spec, entry.status, world, now), ports, now)
     if plan.status != entry.status or plan.events:
         ports.ledger.write(spec.name, plan.status, plan.events, entry.revision)
+    if ports.trail is not None and (why := ports.trail.keep(spec.name, plan.events, ports.ledger)):
+        failed = {**failed, "audit": why}
     return Looked(world, plan, failed)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from serinus.adapters.audit_file import FileAudit
 from serinus.adapters.envoy import EnvoyRouter
 from serinus.adapters.file_ledger import FileLedger
 from serinus.adapters.kfp_local import LocalRunner
@@ -29,6 +30,7 @@ from services.local.drift_clock import DriftClock
 from services.local.predictors import Predictors, write_targets
 from services.local.processes import Pace, Processes
 from services.local.programs import Program
+from services.trail import Trail
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +66,7 @@ class Parts:
         self._metrics = PrometheusMetrics(self._url("prometheus"), lookback=_LOOKBACK)
         self._long_metrics = PrometheusMetrics(self._url("prometheus"), _DRIFT_TIMEOUT, lookback=_LOOKBACK)
         self._ledger = FileLedger(state / "ledger")
+        self._trail = Trail(FileAudit(state / "audit.jsonl"))
         self.ports = self._wire(spec)
         self.drift = DriftClock(self._ledger, self._look_for_drift)
         self._programs = programs.of(state, self.addresses, SCRAPE)
@@ -126,6 +129,7 @@ class Parts:
             registry=self._store,
             runner=LocalRunner(self._state / "runs", _PIPELINE, self._url("mlflow"), self._folder, deadline),
             ledger=self._ledger,
+            trail=self._trail,
         )
 
     def _look_for_drift(self, spec: ModelLoop, now: datetime) -> None:

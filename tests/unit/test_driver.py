@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 
+from serinus.adapters.fakes.audit import FakeAudit
 from serinus.adapters.fakes.ledger import FakeLedger
 from serinus.adapters.fakes.metrics import FakeMetrics
 from serinus.adapters.fakes.registry import FakeRegistry
 from serinus.adapters.fakes.router import FakeRouter
 from serinus.adapters.fakes.runner import FakeRunner
-from serinus.decide import counts
+from serinus.decide import audit, counts
 from serinus.errors import Conflict, Fatal, SerinusError, Unavailable
-from serinus.facts import Request, Status
+from serinus.facts import Deed, Request, Status
+from serinus.ports import Audit
 from services.driver import Looked, Ports, look
+from services.trail import Trail
 from tests.unit.loop_cases import NOW, SPEC
 
 LOOP = "flights"
@@ -28,6 +31,7 @@ ACTIONS = (
     ("registry", "alias"),
     ("registry", "record"),
     ("ledger", "write"),
+    ("audit", "append"),
 )
 
 
@@ -49,6 +53,8 @@ class Bench:
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     runner: FakeRunner = field(default_factory=FakeRunner)
     ledger: FakeLedger = field(default_factory=FakeLedger)
+    audit: FakeAudit = field(default_factory=FakeAudit)
+    trail: Trail | None = None  # as the driver that runs now has it
     strike: Callable[[str, bool], None] = nobody  # told before and after each action
     answers: dict[int, int] = field(default_factory=dict)
     ages: dict[str, int] = field(default_factory=dict)  # of runs, in seconds
@@ -57,7 +63,9 @@ class Bench:
         parts: dict[str, Any] = {
             name: getattr(self, name) for name in ("metrics", "router", "registry", "runner", "ledger")
         }
-        return Ports(**{name: _Struck(name, part, self) for name, part in parts.items()})
+        if self.trail is None:
+            self.trail = Trail(cast(Audit, _Struck("audit", self.audit, self)))
+        return Ports(**{name: _Struck(name, part, self) for name, part in parts.items()}, trail=self.trail)
 
     def look(self, troubles: dict[str, str] | None = None) -> Looked:
         return look(LOOP, lambda: SPEC, self.ports(), self.now, NOW, troubles)
@@ -68,6 +76,9 @@ class Bench:
 
     def kinds(self) -> list[str]:
         return [event.kind for event in self.ledger.events(LOOP, 1000)]
+
+    def deeds(self) -> list[Deed]:
+        return [entry.deed for entry in self.audit.entries(limit=10_000)]
 
     def ask(self, id: str, **changes: Any) -> None:
         self.ledger.ask(LOOP, Request(id, by="ann", at=self.now, **changes))
@@ -95,6 +106,7 @@ class Bench:
             try:
                 self.look()
             except Killed:
+                self.trail = None
                 killed()
             self.second()
 
@@ -148,6 +160,15 @@ def outcome(bench: Bench) -> dict[str, Any]:
     }
 
 
+def history(bench: Bench) -> list[tuple[Any, ...]]:
+    return [(event.at, event.kind, event.message) for event in bench.ledger.events(LOOP, 10_000)]
+
+
+def trail(bench: Bench) -> list[tuple[Any, ...]]:
+    assert audit.verify(bench.audit.entries(limit=10_000)) is None
+    return [(deed.at, deed.kind, deed.message) for deed in bench.deeds()]
+
+
 def actions_of_a_life() -> list[str]:
     bench, seen = Bench(), list[str]()
     bench.strike = lambda action, done: None if done else seen.append(action)
@@ -192,6 +213,7 @@ def test_a_driver_that_is_killed_around_any_action_ends_where_one_that_was_not_e
         life(bench)
         assert seen > number
         assert outcome(bench) == outcome(whole), f"killed {'after' if done else 'before'} {action} number {number + 1}"
+        assert trail(bench) == history(bench), f"killed {'after' if done else 'before'} {action} number {number + 1}"
 
 
 @pytest.mark.parametrize("part", ["metrics", "router", "registry", "runner"])

@@ -1,4 +1,4 @@
-"""The port Audit as a file: the promises, and what a file alone can suffer."""
+"""The port Audit: the file and the fake keep the same promises (the collector's are tested beside it)."""
 
 from __future__ import annotations
 
@@ -15,21 +15,30 @@ import pytest
 from serinus import wire
 from serinus.adapters import audit_file
 from serinus.adapters.audit_file import FileAudit
+from serinus.adapters.fakes.audit import FakeAudit
 from serinus.decide.audit import link, verify
 from serinus.errors import Fatal, Unavailable
 from serinus.ports import Audit
 from tests.contract.audit_suite import AuditPromises, deed
 
 
-class TestFileAudit(AuditPromises):
+@pytest.mark.parametrize("backend", ["file", "fake"])
+class TestAudit(AuditPromises):
     @pytest.fixture
-    def audit(self, tmp_path: Path) -> Audit:
-        return FileAudit(tmp_path / "deep" / "audit.jsonl")
+    def audit(self, backend: str, tmp_path: Path) -> Audit:
+        return FakeAudit() if backend == "fake" else FileAudit(tmp_path / "deep" / "audit.jsonl")
 
     @pytest.fixture
-    def away(self, tmp_path: Path) -> Audit:
+    def away(self, backend: str, tmp_path: Path) -> Audit:
+        if backend == "fake":
+            fake = FakeAudit()
+            fake.away = "the trail is away"
+            return fake
         (tmp_path / "file").write_text("not a folder")
         return FileAudit(tmp_path / "file" / "audit.jsonl")
+
+
+# --- a file alone ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -127,6 +136,7 @@ _WRITER = """
 import sys
 from pathlib import Path
 from serinus.adapters.audit_file import FileAudit
+from serinus.adapters.fakes.audit import FakeAudit
 from tests.contract.audit_suite import deed
 audit, number = FileAudit(Path(sys.argv[1])), int(sys.argv[2])
 while True:
