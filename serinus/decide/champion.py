@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
-from serinus.facts import Evaluation, SliceScore, Verdict
-from serinus.spec import Validation
+from serinus.facts import Evaluation, FairnessGap, SliceScore, Verdict
+from serinus.spec import Fairness, Validation
+from serinus.stats.fairness import deciding
 from serinus.stats.leaks import AUC_SMELL, Leak
 
 
@@ -17,7 +18,8 @@ def judge(
     leaks: Sequence[Leak] = (),
     incomparable: str = "",
 ) -> tuple[Verdict, ...]:
-    """One verdict a question: minimum, baseline, champion, slices, leakage; those that do not arise are left out.
+    """One verdict a question: minimum, baseline, champion, slices, fairness, leakage; those that do not arise are left
+    out.
 
     `incomparable` says why a champion, though there, could not be scored on these rows; the candidate then stands on
     minimum and baseline like a loop's first version, and an `undecided` verdict says so.
@@ -30,6 +32,8 @@ def judge(
     elif evaluation.champion is not None:
         verdicts.append(_champion(spec, evaluation, evaluation.champion))
         verdicts += _slices(spec, evaluation)
+    if spec.fairness is not None:
+        verdicts.append(_fairness(spec.fairness, evaluation))
     return tuple(verdicts)
 
 
@@ -112,6 +116,36 @@ def _slices(spec: Validation, evaluation: Evaluation) -> tuple[Verdict, ...]:
         f"No slice of {len(deciding)} is worse than the champion's by more than {spec.slice_margin:g} beyond chance."
     )
     return (Verdict("slices", "pass", reason, figures),)
+
+
+def _fairness(spec: Fairness, evaluation: Evaluation) -> Verdict:
+    """A gap that is too large beyond chance fails: its whole interval lies over `maxGap`. One that is shown to be small
+    enough passes; what lies between is undecided, which refuses nothing and is said.
+    """
+    known = [gap for gap in evaluation.fairness if deciding(gap, spec.min_rows) > 1]
+    figures = {f"{gap.column} {name}": getattr(gap, name) for gap in known for name in ("gap", "low", "high")}
+    unfair = [gap for gap in known if gap.low > spec.max_gap]
+    if unfair:
+        said = "; ".join(_gap(gap, spec.min_rows) for gap in unfair)
+        reason = f"{spec.metric} differs by more than {spec.max_gap:g} between groups: {said}."
+        return Verdict("fairness", "fail", reason, figures)
+    unknown = [gap.column for gap in evaluation.fairness if gap not in known]
+    unsure = [gap for gap in known if gap.high > spec.max_gap]
+    doubts = [_gap(gap, spec.min_rows) for gap in unsure]
+    doubts += [f"{column} has fewer than two groups with {spec.min_rows} rows to tell" for column in unknown]
+    if doubts:
+        reason = f"Whether {spec.metric} differs by more than {spec.max_gap:g} is not shown: {'; '.join(doubts)}."
+        return Verdict("fairness", "undecided", reason, figures)
+    said = "; ".join(_gap(gap, spec.min_rows) for gap in known)
+    return Verdict("fairness", "pass", f"{spec.metric} differs by at most {spec.max_gap:g}: {said}.", figures)
+
+
+def _gap(gap: FairnessGap, min_rows: int) -> str:
+    """The groups that are furthest apart, and the interval."""
+    rates = {group: rate for group, rate in gap.groups.items() if gap.rows[group] >= min_rows}
+    most, least = max(rates, key=rates.__getitem__), min(rates, key=rates.__getitem__)
+    furthest = f"{most} {rates[most]:.3f}, {least} {rates[least]:.3f}"
+    return f"{gap.column} by {gap.gap:.3f} ({furthest}), between {gap.low:.3f} and {gap.high:.3f}"
 
 
 def _gain(evaluation: Evaluation, piece: SliceScore) -> float:

@@ -87,7 +87,7 @@ def _schema(spec: LoopSpec, measured: Measured) -> Iterator[Finding]:
     number = "double"
     wanted = {data.time: "timestamp", data.label: number if spec.task == "regression" else "string"}
     wanted |= dict.fromkeys(data.features.numeric, number) | dict.fromkeys(data.features.categorical, "string")
-    wanted |= dict.fromkeys([s for s in spec.validation.slices if s not in wanted], "")
+    wanted |= dict.fromkeys([c for c in spec.validation.columns if c not in wanted], "")
     for name, kind in wanted.items():
         column = measured.columns.get(name)
         if column is None:

@@ -100,7 +100,10 @@ class SliceScore:
 
 @dataclass(frozen=True)
 class FairnessGap:
-    """How differently groups are treated on the holdout: the largest difference of the rate that `metric` compares."""
+    """How differently groups are treated: the largest difference, between two groups, of the rate that `metric`
+    compares. Small groups may be among `groups` without being in the gap; where nothing is known of it, it is 0,
+    between 0 and 1.
+    """
 
     column: str
     metric: str  # equalOpportunity, demographicParity, equalizedOdds

@@ -2,7 +2,7 @@
 
 time: datetime64[us, UTC]; a time without a zone is UTC; text is ISO 8601.
 numeric features and a regression's label: float64, NaN for null, never infinite.
-categorical features, slices and a classification's label: text, None for null; 7 and 7.0 are "7", true is "True".
+categorical features, slices, groups, a classification's label: text, None for null; 7 and 7.0 are "7", true is "True".
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Columns:
         data = spec.spec.data
         numbers, texts = list(data.features.numeric), list(data.features.categorical)
         (numbers if spec.spec.task == "regression" else texts).insert(0, data.label)
-        texts += [s for s in spec.spec.validation.slices if s not in (*numbers, *texts, data.time)]
+        texts += [c for c in spec.spec.validation.columns if c not in (*numbers, *texts, data.time)]
         return Columns(data.time, tuple(numbers), tuple(dict.fromkeys(texts)))
 
 

@@ -115,6 +115,11 @@ class Validation(Part):
     fairness: Fairness | None = None
     """How differently groups may be treated. Unset: not looked at."""
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are looked at by their values, features or not: slices and groups, each once."""
+        return tuple(dict.fromkeys((*self.slices, *(self.fairness.groups if self.fairness is not None else ()))))
+
 
 class Serving(Part):
     """How the model answers."""

@@ -6,7 +6,7 @@ Everything that came from data or a user's file is escaped by the template engin
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -16,11 +16,17 @@ from serinus.decide.champion import refusals
 from serinus.decide.data import Finding
 from serinus.durations import render
 from serinus.facts import Contract, Dataset, Evaluation, Verdict
-from serinus.spec import ModelLoop
+from serinus.spec import Fairness, ModelLoop
+from serinus.stats import fairness
 
 if TYPE_CHECKING:
     import jinja2
 
+_RATES: Mapping[fairness.Rate, str] = {
+    "truePositives": "share of the positives that are found",
+    "falsePositives": "share of the negatives that are taken for positives",
+    "positives": "share of positive answers",
+}
 _LEFT, _RIGHT = 200.0, 620.0  # where the interval's axis begins and ends, in the drawing's units
 
 
@@ -56,6 +62,7 @@ def model(spec: ModelLoop, evaluation: Evaluation, contract: Contract) -> str:
                 }
                 for piece in evaluation.slices
             ],
+            fairness=list(_gaps(evaluation, spec.spec.validation.fairness)),
             roles={
                 spec.spec.data.time: "time",
                 contract.label: "label",
@@ -103,6 +110,23 @@ def _figures(metrics: Mapping[str, float]) -> list[dict[str, Any]]:
         }
         for name in names
     ]
+
+
+def _gaps(evaluation: Evaluation, asked: Fairness | None) -> Iterator[dict[str, Any]]:
+    """The gap of each column with its groups, the highest rate first."""
+    if asked is None:
+        return
+    for gap in evaluation.fairness:
+        ordered = sorted(gap.groups.items(), key=lambda item: (-item[1], item[0]))
+        yield {
+            "of": gap,
+            "rate": " or ".join(_RATES[rate] for rate in fairness.RATES[gap.metric]),
+            "decides": fairness.deciding(gap, asked.min_rows) > 1,
+            "groups": [
+                {"name": name, "rate": rate, "rows": gap.rows[name], "decides": gap.rows[name] >= asked.min_rows}
+                for name, rate in ordered
+            ],
+        }
 
 
 def _interval(evaluation: Evaluation, margin: float) -> dict[str, Any] | None:

@@ -42,6 +42,7 @@ def run(loop: str, trigger: str, dataset: Path, candidate: Path, evaluation: Pat
     if judged.difference is not None and judged.interval is not None:
         low, high = judged.interval
         figures |= {"difference": judged.difference, "difference_low": low, "difference_high": high}
+    figures |= {f"fairness gap {gap.column}": gap.gap for gap in judged.fairness}
     metrics = {name: figure for name, figure in figures.items() if math.isfinite(figure)}
     return store.register(spec.name, trigger, candidate, tags, metrics, evaluation)
 

@@ -16,17 +16,16 @@ import numpy.typing as npt
 from serinus import artifact, models, sources, wire
 from serinus.decide.champion import judge, refusals
 from serinus.errors import ArtifactError, DataError, GateFailed
-from serinus.facts import Contract, Dataset, Evaluation, SliceScore
+from serinus.facts import Contract, Dataset, Evaluation, FairnessGap, SliceScore
 from serinus.models import scoring
 from serinus.spec import METRICS_OF, ModelLoop
 from serinus.stats import figures, leaks, paired
-from serinus.steps import card
+from serinus.steps import card, fairness, slicing
 
 if TYPE_CHECKING:
     import pandas as pd
 
 REPORT, PAGE = "evaluation.json", "card.html"
-_SLICES = 100  # of one column, the largest ones: more are no reading
 
 
 def run(loop: str, folder: str, dataset: Path, candidate: Path, champion: Path | None, out: Path) -> Evaluation:
@@ -97,6 +96,7 @@ def evaluate(
         baseline_interval=None if over_baseline is None else (over_baseline.low, over_baseline.high),
         digest=candidate.digest,
         dataset=about.version,
+        fairness=_fairness(spec, holdout, mine),
     )
     verdicts = judge(validation, evaluation, tuple(_leaks(contract, holdout, mine)), incomparable)
     return replace(evaluation, verdicts=verdicts)
@@ -186,10 +186,8 @@ def _slices(
     ours = figures.figure(validation.metric, mine)
     champion = None if theirs is None else figures.figure(validation.metric, theirs)
     for column in validation.slices:
-        if column not in rows.columns:
-            raise DataError(f"validation.slices: expected a column {column}, got {', '.join(rows.columns)}")
-        named = rows[column].map(_name)
-        for value, count in named.value_counts().head(_SLICES).items():
+        named = slicing.values(rows, column, "validation.slices")
+        for value, count in named.value_counts().head(slicing.LARGEST).items():
             there = (named == value).to_numpy()
             score = float(ours(there[None, :].astype(np.float64))[0])
             if not np.isfinite(score):
@@ -204,6 +202,14 @@ def _slices(
                 interval, _ = _interval(spec, figures.select(mine, there), figures.select(theirs, there))
                 error = None if interval is None else interval.error
             yield SliceScore(column, str(value), int(count), score, old, error)
+
+
+def _fairness(spec: ModelLoop, rows: pd.DataFrame, mine: figures.Answers) -> tuple[FairnessGap, ...]:
+    """Of two classes, where it is asked for; the spec asks for it of nothing else."""
+    asked = spec.spec.validation.fairness
+    if asked is None or isinstance(mine, figures.Regressed):
+        return ()
+    return tuple(fairness.gaps(asked, rows, mine, spec.spec.validation.confidence))
 
 
 def _leaks(contract: Contract, rows: pd.DataFrame, mine: figures.Answers) -> Iterator[leaks.Leak]:
@@ -237,13 +243,6 @@ def _roc(mine: figures.Answers) -> tuple[tuple[float, float, float], ...]:
     if isinstance(mine, figures.Regressed) or mine.classes != 2:
         return ()
     return figures.roc(mine.truth == mine.positive, mine.probabilities[:, mine.positive])
-
-
-def _name(value: object) -> str:
-    """A slice's value as a person would write it."""
-    if isinstance(value, float):
-        return "null" if np.isnan(value) else f"{value:g}"
-    return "null" if value is None else str(value)
 
 
 def _floats(values: pd.Series[Any]) -> npt.NDArray[np.float64]:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serinus.decide.champion import judge, refusals
-from serinus.facts import Evaluation, SliceScore, Verdict
-from serinus.spec import Validation
+from serinus.facts import Evaluation, FairnessGap, SliceScore, Verdict
+from serinus.spec import Fairness, Validation
 from serinus.stats.leaks import Leak
 
 SPEC = Validation(metric="roc_auc", minimum=0.6, margin=0.005)
@@ -187,3 +187,57 @@ def test_leaks_are_refused_with_their_reasons() -> None:
 
 def test_a_regression_has_no_auc_to_be_too_good() -> None:
     assert of("leakage", judge(SPEC, replace(FIRST, metrics={"rmse": 1.0}))).outcome == "pass"
+
+
+# --- fairness -------------------------------------------------------------------------------------------------------
+
+FAIR = Validation(metric="roc_auc", fairness=Fairness(groups=("sex", "age"), max_gap=0.1))
+SEX = FairnessGap(
+    "sex", "equalOpportunity", 0.25, 0.15, 0.35, {"f": 0.5, "m": 0.75, "x": 1.0}, {"f": 400, "m": 300, "x": 9}
+)
+AGE = FairnessGap("age", "equalOpportunity", 0.02, 0.0, 0.08, {"old": 0.5, "young": 0.52}, {"old": 900, "young": 900})
+ALONE = FairnessGap("age", "equalOpportunity", 0.0, 0.0, 1.0, {"old": 0.5, "young": 0.9}, {"old": 900, "young": 99})
+
+
+def fairness(*gaps: FairnessGap) -> Verdict:
+    return of("fairness", judge(FAIR, replace(FIRST, fairness=gaps)))
+
+
+def test_a_gap_whose_whole_interval_is_too_large_is_refused_with_the_groups_that_decide() -> None:
+    assert fairness(SEX, AGE) == Verdict(
+        "fairness", "fail",
+        "equalOpportunity differs by more than 0.1 between groups: "
+        "sex by 0.250 (m 0.750, f 0.500), between 0.150 and 0.350.",
+        {"sex gap": 0.25, "sex low": 0.15, "sex high": 0.35, "age gap": 0.02, "age low": 0.0, "age high": 0.08},
+    )  # fmt: skip
+
+
+def test_a_gap_that_is_shown_to_be_small_passes() -> None:
+    assert fairness(AGE) == Verdict(
+        "fairness", "pass",
+        "equalOpportunity differs by at most 0.1: age by 0.020 (young 0.520, old 0.500), between 0.000 and 0.080.",
+        {"age gap": 0.02, "age low": 0.0, "age high": 0.08},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("low", [0.0, 0.1])
+def test_a_gap_that_may_be_chance_refuses_nothing_and_is_said(low: float) -> None:
+    verdict = fairness(replace(SEX, low=low), AGE)
+    assert verdict.outcome == "undecided"
+    assert verdict.reason == (
+        "Whether equalOpportunity differs by more than 0.1 is not shown: "
+        f"sex by 0.250 (m 0.750, f 0.500), between {low:.3f} and 0.350."
+    )
+    assert refusals([verdict]) == []
+
+
+def test_groups_that_are_too_small_to_tell_are_undecided_and_named() -> None:
+    verdict = fairness(ALONE)
+    assert (verdict.outcome, verdict.figures) == ("undecided", {})
+    assert verdict.reason.endswith("is not shown: age has fewer than two groups with 100 rows to tell.")
+    assert fairness(SEX, ALONE).outcome == "fail"
+
+
+def test_a_champion_that_cannot_be_compared_does_not_excuse_a_gap() -> None:
+    verdicts = judge(FAIR, replace(FIRST, fairness=(SEX,)), incomparable="its task was regression")
+    assert outcomes(verdicts)["fairness"] == "fail"

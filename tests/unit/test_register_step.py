@@ -8,7 +8,7 @@ import pytest
 from serinus import artifact, sources, wire
 from serinus.adapters.fakes.registry import FakeRegistry
 from serinus.errors import ArtifactError, GateFailed, Unavailable
-from serinus.facts import Evaluation, Verdict
+from serinus.facts import Evaluation, FairnessGap, Verdict
 from serinus.spec import ModelLoop
 from serinus.steps import register, train, validate
 from tests import data_sets
@@ -88,6 +88,14 @@ def test_what_did_not_pass_or_belongs_to_another_run_is_not_registered(
         register.run(spec.model_dump_json(), "t", place / "data", place / "model", folder, store)
     assert caught.value.reasons[0].startswith(said)
     assert store.versions("parcels") == ()
+
+
+def test_a_gap_between_groups_is_a_figure_of_the_version(made: tuple[ModelLoop, Path], tmp_path: Path) -> None:
+    spec, place = made
+    gap = FairnessGap("shop", "equalOpportunity", 0.04, 0.0, 0.09, {"north": 0.5}, {"north": 300})
+    folder = changed(place, replace(judged(place), fairness=(gap,)), tmp_path)
+    version = register.run(spec.model_dump_json(), "t", place / "data", place / "model", folder, FakeRegistry())
+    assert version.metrics["fairness gap shop"] == 0.04
 
 
 def test_a_model_that_was_changed_after_validation_is_not_registered(
