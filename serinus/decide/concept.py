@@ -98,7 +98,7 @@ def _noise(region: Region) -> float:
 
 
 def _concept_error(regions: Sequence[Region], rows: Sequence[_Row], concept: float) -> float:
-    """Of the mean of (loss - the region's on the holdout): production's error, by rows or by days, and the holdout's."""
+    """Of the mean of (loss - the region's on the holdout): production's, by rows or by days, and the holdout's."""
     n, days = len(rows), defaultdict[date, float](float)
     within = 0.0
     for row in rows:
