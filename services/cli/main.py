@@ -7,7 +7,6 @@ file with mistakes.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +14,16 @@ import typer
 import serinus
 from services.cli import demo
 from services.cli.context import STATE, Output, Target, errors
+from services.cli.options import (
+    ContextOption,
+    FileArgument,
+    LoopOption,
+    NamespaceOption,
+    OutputOption,
+    ReasonOption,
+    StateOption,
+    VersionArgument,
+)
 from services.cli.place import find
 
 EXIT_CODES = "Exit codes: 0 done, 1 could not be done (the reason is on standard error), 2 wrong use or a wrong file."
@@ -28,26 +37,6 @@ app = typer.Typer(
     epilog=EXIT_CODES,
 )
 drift = typer.Typer(no_args_is_help=True, help="Ask whether live traffic still looks like the training data.")
-
-FileArgument = Annotated[Path, typer.Argument(help="The ModelLoop file.", show_default=False)]
-VersionArgument = Annotated[int, typer.Argument(help="The version's number.", show_default=False)]
-StateOption = Annotated[
-    Path,
-    typer.Option("--state", "-s", envvar="SERINUS_STATE", metavar="DIR", help="Folder of the loop's local state."),
-]
-LoopOption = Annotated[
-    str | None,
-    typer.Option("--loop", "-l", metavar="NAME", help="A ModelLoop on a Kubernetes cluster. Unset: the local one."),
-]
-NamespaceOption = Annotated[
-    str | None,
-    typer.Option("--namespace", "-n", help="Namespace of --loop. Unset: that of the kubeconfig's context."),
-]
-ContextOption = Annotated[
-    str | None, typer.Option("--context", help="Context of the kubeconfig to find --loop by. Unset: the current one.")
-]
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="text for people, json for scripts.")]
-ReasonOption = Annotated[str, typer.Option("--reason", "-m", help="Why; kept with the event and the version.")]
 
 
 def _version(asked: bool) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from serinus.errors import Fatal
 
 HOST = "127.0.0.1"
-DEFAULTS = {"envoy": 8080, "admin": 9901, "mlflow": 5000, "prometheus": 9090, "metrics": 9464}
+DEFAULTS = {"envoy": 8080, "admin": 9901, "mlflow": 5000, "prometheus": 9090, "metrics": 9464, "collector": 8090}
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Addresses:
     mlflow: int
     prometheus: int
     metrics: int
+    collector: int = DEFAULTS["collector"]  # state folders of before there was one do not have it
 
     def url(self, name: str) -> str:
         """`http://127.0.0.1:<port>` of `name`."""

@@ -24,7 +24,7 @@ from serinus import artifact
 from serinus.adapters.envoy import ServerState
 from serinus.errors import ArtifactError, Fatal, SerinusError
 from serinus.ports import ModelStore
-from serinus.spec import ModelLoop
+from serinus.spec import Collect, ModelLoop
 from services.local.addresses import HOST, free_port
 from services.local.processes import Command, Pace, Processes
 
@@ -67,9 +67,17 @@ class Predictors:
     """Servers for `EnvoyRouter`, by real processes."""
 
     def __init__(
-        self, processes: Processes, store: ModelStore, state: Path, spec: ModelLoop, folder: Path, targets: Path
+        self,
+        processes: Processes,
+        store: ModelStore,
+        state: Path,
+        spec: ModelLoop,
+        folder: Path,
+        targets: Path,
+        collector: str = "",
     ) -> None:
-        self._processes, self._store, self._state = processes, store, state
+        """collector: address of the one that takes answered rows when the spec says so."""
+        self._processes, self._store, self._state, self._collector = processes, store, state, collector
         self.spec, self._folder, self._targets = spec, folder, targets
         self._servers: dict[int, _Server] = {}
         self._fetches: dict[int, Future[str]] = {}
@@ -238,6 +246,7 @@ class Predictors:
             argv += ["--latency-threshold", str(latency.threshold / timedelta(seconds=1))]
         for trusted in spec.training.trust:
             argv += ["--trust", trusted]
+        argv += collecting(spec.collect, self._collector)
         file = self._state / "logs" / f"{_name(version)}.log"
         return Command(_name(version), argv, file, env={PORT: str(port), MODEL: model})
 
@@ -256,6 +265,17 @@ class Predictors:
 
     def _directory(self, version: int) -> Path:
         return self._state / "models" / self.spec.name / str(version)
+
+
+def collecting(collect: Collect | None, url: str) -> list[str]:
+    """The predictor's arguments for handing answered rows to the collector at `url`."""
+    if collect is None:
+        return []
+    words = ["--collector", url, "--sample", str(collect.sample)]
+    columns = collect.columns if collect.columns is None else collect.columns or ("",)
+    for option, names in (("--columns", columns), ("--hash", collect.hash), ("--key", (collect.key,))):
+        words += [word for name in names or () if name is not None for word in (option, name)]
+    return words
 
 
 def write_targets(file: Path, job: str, targets: list[str]) -> None:

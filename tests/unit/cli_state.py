@@ -54,7 +54,7 @@ EVENTS = (
 )
 
 
-PORTS = json.dumps(dict.fromkeys(("envoy", "admin", "mlflow", "prometheus", "metrics"), 9))  # where nobody listens
+PORTS = json.dumps(dict.fromkeys(("envoy", "admin", "mlflow", "prometheus", "metrics", "collector"), 9))  # where nobody listens
 
 
 def strict(text: str) -> Any:
@@ -80,7 +80,7 @@ def state_of(folder: Path, status: Status, events: Sequence[Event] = EVENTS) -> 
 def up(state: Path, *variants: tuple[int, int], file: Path = EXAMPLE) -> Iterator[Addresses]:
     """The state folder as a supervisor holds it that sees `variants` (version, percent) served."""
     ports: list[int] = []
-    while len(ports) < 5:
+    while len(ports) < 6:
         ports.append(free_port(ports))
     addresses = Addresses(*ports)
     metrics = LoopMetrics(LOOP)

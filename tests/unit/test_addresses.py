@@ -94,4 +94,4 @@ def test_a_file_that_is_not_ours_is_as_good_as_none(tmp_path: Path, text: str) -
 
 
 def test_addresses_are_on_loopback() -> None:
-    assert Addresses(1, 2, 3, 4, 5).url("prometheus") == "http://127.0.0.1:4"
+    assert Addresses(1, 2, 3, 4, 5, 6).url("prometheus") == "http://127.0.0.1:4"
