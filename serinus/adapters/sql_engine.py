@@ -64,9 +64,12 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     def _prepare(*_: object) -> None:
         assert url.database is not None  # noqa: S101 - asked above
         file = Path(url.database)
-        if not file.exists():  # it will hold what callers sent: nobody else may read it
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch(0o600)
+        try:
+            if not file.exists():  # it will hold what callers sent: nobody else may read it
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.touch(0o600)
+        except OSError as error:
+            raise Unavailable(f"the database {file} could not be made: {error}") from error
 
     @sa.event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _: object) -> None:

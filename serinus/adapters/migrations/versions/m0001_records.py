@@ -57,9 +57,29 @@ def upgrade() -> None:
         sa.Column("previous", sa.Text(), nullable=False),
         sa.Column("digest", sa.Text(), nullable=False),
     )
+    for statement in _append_only(op.get_bind().dialect.name):
+        op.execute(statement)
+
+
+def _append_only(dialect: str) -> tuple[str, ...]:
+    """A row of the audit trail is neither changed nor removed by mistake."""
+    if dialect == "sqlite":
+        return tuple(
+            f"CREATE TRIGGER audit_no_{word.lower()} BEFORE {word} ON audit"
+            " BEGIN SELECT RAISE(ABORT, 'the audit trail is append only'); END"
+            for word in ("UPDATE", "DELETE")
+        )
+    return (
+        "CREATE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'the audit trail is append only'; END $$",
+        "CREATE TRIGGER audit_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit"
+        " FOR EACH STATEMENT EXECUTE FUNCTION audit_append_only()",
+    )
 
 
 def downgrade() -> None:
     """Drop the tables, with all that is in them."""
     for table in ("audit", "tombstones", "labels", "predictions"):
         op.drop_table(table)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION audit_append_only()")
