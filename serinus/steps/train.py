@@ -1,4 +1,4 @@
-"""train: from a snapshot to a model directory."""
+"""train: from a snapshot to a model directory, with what the holdout says of the model beside it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from serinus import artifact, models, sources
 from serinus.errors import ArtifactError
-from serinus.models import scoring
+from serinus.models import reference, scoring
 from serinus.spec import ModelLoop
 
 
@@ -23,7 +23,8 @@ def run(loop: str, folder: str, dataset: Path, out: Path) -> str:
     code = Path(folder) if folder else None
     frame, about = sources.open_snapshot(dataset)
     estimator, contract = models.fit(spec, frame, about, code)
-    digest = artifact.save(out, estimator, contract)
+    said = reference.make(contract, estimator, *models.split(spec, frame), seed=spec.spec.training.seed)
+    digest = artifact.save(out, estimator, contract, said)
     _proven(artifact.load(out, spec.spec.training.trust, code))
     return digest
 

@@ -43,6 +43,10 @@ def test_from_files_to_an_answer(make: Any, name: str, tmp_path: Path, capsys: p
     model = artifact.load(tmp_path / "model")
     assert model.digest == digest
     assert model.contract.dataset == dataset
+    said = artifact.reference(tmp_path / "model")
+    assert said is not None
+    assert said.rows == len(models.split(spec, frame)[1])
+    assert set(said.sample) == {field.name for field in model.contract.fields}
     answers = scoring.answer(model.contract, model.estimator, models.frame(model.contract, model.contract.examples))
     np.testing.assert_allclose(answers.scores, model.contract.expected)
     if answers.labels is not None:
