@@ -17,6 +17,7 @@ from serinus.facts import (
     Deed,
     Event,
     Label,
+    Papers,
     Prediction,
     Record,
     Request,
@@ -99,6 +100,21 @@ class ModelStore(Protocol):
 
     def refuse(self, loop: str, trigger: str, step: str, reason: str) -> None:
         """Keep why the run `trigger` registered nothing, where a person and the runner's adapter can find it."""
+        ...
+
+
+class Archive(Protocol):
+    """What is kept with versions for those who ask later."""
+
+    def papers(self, loop: str, version: int) -> Papers:
+        """All that is kept with a version, serving or long retired. Raises Fatal when there is no such version."""
+        ...
+
+    def dataset(self, loop: str, version: int, into: Path) -> Path:
+        """Download the rows that a version was made from to the new directory `into`, and return it.
+
+        Raises Fatal when they were not kept with it.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ Times are timezone-aware UTC datetimes, durations `timedelta`, probabilities in 
 from __future__ import annotations
 
 from serinus.facts.audit import AuditEntry, Deed
+from serinus.facts.lineage import Code, Lineage, Origin, Papers, Served
 from serinus.facts.looks import AliasMove, Plan, World
 from serinus.facts.memory import (
     DataCount,
@@ -78,6 +79,7 @@ __all__ = [
     "Cell",
     "Change",
     "Changed",
+    "Code",
     "Condition",
     "Contract",
     "CountsQuestion",
@@ -95,8 +97,11 @@ __all__ = [
     "Field",
     "Label",
     "LabelOutcome",
+    "Lineage",
     "Measured",
+    "Origin",
     "Outcome",
+    "Papers",
     "Plan",
     "Prediction",
     "PredictionOutcome",
@@ -117,6 +122,7 @@ __all__ = [
     "RunRequest",
     "RunState",
     "Series",
+    "Served",
     "SliceScore",
     "Status",
     "Taken",
