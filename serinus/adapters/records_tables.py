@@ -67,6 +67,22 @@ TOMBSTONES = sa.Table(
     sa.PrimaryKeyConstraint("namespace", "loop", "kind", "hash", name="tombstones_pk"),
 )
 
+HALVES = sa.Table(
+    "payload_halves",
+    METADATA,
+    sa.Column("namespace", sa.Text, nullable=False),
+    sa.Column("loop", sa.Text, nullable=False),
+    sa.Column("id", sa.Text, nullable=False),
+    sa.Column("side", sa.Text, nullable=False),  # request or response
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("time", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("query", sa.Text, nullable=False),  # how the payload is to be read
+    sa.Column("kept", sa.BigInteger, nullable=False),  # when it came here
+    sa.PrimaryKeyConstraint("namespace", "loop", "id", "side", name="payload_halves_pk"),
+    sa.Index("payload_halves_by_time", "kept"),
+)
+
 AUDIT = sa.Table(
     "audit",
     METADATA,

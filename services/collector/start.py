@@ -1,0 +1,78 @@
+"""The collector put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from services.collector import retention
+from services.collector.auth import Anybody, Cluster, Guard
+from services.collector.desk import Desk
+from services.collector.door import Crew, Door, Life, Limits
+from services.collector.logged import Logged
+from services.collector.metrics import CollectorMetrics
+from services.collector.server import Chores, Collector
+from services.collector.store import Store, hash_key
+from services.collector.table import router
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says; the address apart."""
+
+    url: str  # of the database; holds a password
+    hash_key_file: Path | None
+    audit_file: Path | None
+    kubernetes: bool
+    home: str
+    retention: timedelta
+    forget_every: timedelta
+    threads: int
+    queue: int
+    body: int  # bytes
+    pending: int  # bytes
+    upload: float  # seconds
+    drain: float  # seconds
+    grace: float  # seconds
+
+
+def collector(settings: Settings, now: Callable[[], datetime]) -> Collector:
+    """The server, ready to listen; it has asked the database nothing yet. Raises Fatal."""
+    import prometheus_client
+
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter
+    audit = None
+    if settings.audit_file is not None:
+        from serinus.adapters.audit_file import FileAudit
+
+        audit = FileAudit(settings.audit_file)
+    store = Store(settings.url, hash_key(settings.hash_key_file), audit)
+    metrics = CollectorMetrics()
+    guard: Guard = Anybody()
+    kept = retention.same(settings.retention)
+    if settings.kubernetes:
+        from serinus.adapters.kube import Kube
+
+        kube = Kube.connect(timeout=5.0)
+        guard, kept = Cluster(kube), retention.of_model_loops(kube, settings.retention)
+    desk = Desk(store, metrics, now)
+    logged, life = Logged(desk, now), Life()
+    crew = Crew(
+        _threads("write", settings.threads), _threads("read", max(1, settings.threads // 2)), _threads("ask", 4)
+    )
+    limits = Limits(settings.body, settings.queue, settings.pending, 4 * settings.body, settings.upload)
+    door = Door(router(desk, logged, life, settings.home), guard, crew, metrics, limits, life)
+    chores = Chores(
+        executor=_threads("tidy", 2),
+        sweep=logged.sweep,
+        forget=lambda: retention.forget(store, kept, metrics, now),
+        every=settings.forget_every.total_seconds(),
+    )
+    return Collector(door, store, chores, settings.drain, settings.grace)
+
+
+def _threads(name: str, most: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(most, thread_name_prefix=name)
