@@ -11,7 +11,7 @@ from pathlib import Path
 from serinus.errors import Fatal
 
 HOST = "127.0.0.1"
-DEFAULTS = {"envoy": 8080, "admin": 9901, "mlflow": 5000, "prometheus": 9090, "metrics": 9464, "collector": 8090}
+DEFAULTS = {"envoy": 8080, "admin": 9901, "mlflow": 5000, "prometheus": 9090, "metrics": 9464, "collector": 8085}
 
 
 @dataclass(frozen=True)

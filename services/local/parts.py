@@ -42,6 +42,7 @@ _WATCH = 0.2  # seconds between two looks at the processes
 _START = 120.0  # seconds for a program to answer for the first time
 _SERVE = 60.0  # seconds for the predictors of a loop that goes on to serve again
 _PIPELINE = Path(__file__).resolve().parents[2] / "pipelines" / "compiled" / "training.yaml"
+COLLECTOR = "collector"
 
 
 class PortTaken(Fatal):
@@ -61,7 +62,13 @@ class Parts:
         self._targets = state / "prometheus" / "targets"
         self._store = MlflowRegistry(self._url("mlflow"), timeout=_MLFLOW_TIMEOUT)
         self._predictors = Predictors(
-            self._processes, self._store, state, spec, folder, self._targets / "predictors.json"
+            self._processes,
+            self._store,
+            state,
+            spec,
+            folder,
+            self._targets / "predictors.json",
+            self._url("collector"),
         )
         self._metrics = PrometheusMetrics(self._url("prometheus"), lookback=_LOOKBACK)
         self._long_metrics = PrometheusMetrics(self._url("prometheus"), _DRIFT_TIMEOUT, lookback=_LOOKBACK)
@@ -69,8 +76,9 @@ class Parts:
         self._trail = Trail(FileAudit(state / "audit.jsonl"))
         self.ports = self._wire(spec)
         self.drift = DriftClock(self._ledger, self._look_for_drift)
-        self._programs = programs.of(state, self.addresses, SCRAPE)
+        self._programs = programs.of(state, self.addresses, SCRAPE, spec)
         self._paces = dict.fromkeys((program.name for program in self._programs), Pace())
+        self._keeping = threading.Lock()  # of `_programs`: an edit changes them, the watch starts them
         self._watch = threading.Thread(target=self._watch_over, name="watch", daemon=True)
         self._ending = threading.Event()
         self._watch_trouble = ""
@@ -82,6 +90,7 @@ class Parts:
         Raises PortTaken, and Fatal when a program does not come up or `stopping` is set meanwhile.
         """
         write_targets(self._targets / "supervisor.json", "supervisor", [f"{HOST}:{self.addresses.metrics}"])
+        self._target_collector()
         for program in self._programs:
             if self._processes.start(program.command):
                 self._paces[program.name] = self._paces[program.name].started(time.monotonic())
@@ -99,6 +108,8 @@ class Parts:
         self._predictors.edit(spec)
         if (before.serving, before.training.deadline) != (after.serving, after.training.deadline):
             self.ports = self._wire(spec)
+        if before.collect != after.collect:
+            self._collect(spec)
 
     def troubles(self) -> dict[str, str]:
         """What is wrong with the processes now, by subject."""
@@ -131,6 +142,24 @@ class Parts:
             ledger=self._ledger,
             trail=self._trail,
         )
+
+    def _collect(self, spec: ModelLoop) -> None:
+        """Have a collector when the spec asks for one. It stays when the spec does no more: labels come for what was
+        answered before.
+        """
+        if spec.spec.collect is None:
+            return
+        program = programs.collector(self._state, self.addresses, spec.spec.collect.retention)
+        with self._keeping:
+            if self._processes.start(program.command):  # another command ends the one that runs
+                self._paces[COLLECTOR] = Pace().started(time.monotonic())
+            self._programs = (*(p for p in self._programs if p.name != COLLECTOR), program)
+        self._target_collector()
+
+    def _target_collector(self) -> None:
+        runs = any(program.name == COLLECTOR for program in self._programs)
+        targets = [f"{HOST}:{self.addresses.collector}"] if runs else []
+        write_targets(self._targets / "collector.json", COLLECTOR, targets)
 
     def _look_for_drift(self, spec: ModelLoop, now: datetime) -> None:
         models = self._state / "models"
@@ -170,8 +199,9 @@ class Parts:
     def _watch_over(self) -> None:
         while not self._ending.wait(_WATCH):
             try:
-                for program in self._programs:
-                    self._keep(program)
+                with self._keeping:
+                    for program in self._programs:
+                        self._keep(program)
                 self._predictors.follow()
                 self._watch_trouble = ""
             except Exception as error:  # a full disk, say; the watch goes on, whatever it was
@@ -200,11 +230,12 @@ class Parts:
 
     def _end_processes(self) -> None:
         self._processes.stop("envoy")
-        names = self._processes.names()
+        names = set(self._processes.names()) - {COLLECTOR}
         for name in names:
             self._processes.signal_end(name)
         for name in names:
             self._processes.stop(name)
+        self._processes.stop(COLLECTOR)  # predictors hand on their last rows when they end
 
 
 def _holding_ports(found: Mapping[str, object]) -> set[str]:

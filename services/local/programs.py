@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
+import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,8 +13,10 @@ from pathlib import Path
 import httpx
 import yaml
 
+from serinus import durations
 from serinus.adapters import envoy as envoy_files
 from serinus.errors import Fatal
+from serinus.spec import ModelLoop
 from services.local import mlflow_server
 from services.local.addresses import HOST, Addresses
 from services.local.processes import Command
@@ -41,13 +45,15 @@ class Program:
             return False
 
 
-def of(state: Path, addresses: Addresses, scrape: timedelta) -> tuple[Program, ...]:
+def of(state: Path, addresses: Addresses, scrape: timedelta, spec: ModelLoop) -> tuple[Program, ...]:
     """The programs of a local loop, the slowest to start first; writes the configuration they start with."""
     url = addresses.url
+    collect = spec.spec.collect
     return (
         Program(mlflow_command(state, addresses), url("mlflow") + mlflow_server.READY, (addresses.mlflow,)),
         Program(prometheus_command(state, addresses, scrape), url("prometheus") + "/-/ready", (addresses.prometheus,)),
         Program(envoy_command(state, addresses), url("admin") + "/ready", (addresses.envoy, addresses.admin)),
+        *((collector(state, addresses, collect.retention),) if collect is not None else ()),
     )
 
 
@@ -107,3 +113,30 @@ def mlflow_command(state: Path, addresses: Addresses) -> Command:
     folder.mkdir(parents=True, exist_ok=True)
     launch = mlflow_server.launch(HOST, addresses.mlflow, folder)
     return Command("mlflow", launch.argv, state / "logs" / "mlflow.log", env=launch.env, cwd=folder)
+
+
+def collector(state: Path, addresses: Addresses, retention: timedelta) -> Program:
+    """The collector, with SQLite under the state folder; makes the key of its hashes, once."""
+    folder = state / "collector"
+    argv = [
+        sys.executable, "-m", "services.collector",
+        "--host", HOST, "--port", str(addresses.collector), "--log-level", "WARNING", "--drain", "0",
+        "--hash-key-file", str(hash_key(folder)), "--audit-file", str(state / "audit.jsonl"),
+        "--retention", durations.render(retention),
+    ]  # fmt: skip
+    env = {"SERINUS_DATABASE_URL": f"sqlite:///{(folder / 'records.db').resolve()}"}
+    command = Command("collector", argv, state / "logs" / "collector.log", env)
+    return Program(command, addresses.url("collector") + "/readyz", (addresses.collector,))
+
+
+def hash_key(folder: Path) -> Path:
+    """The file with the secret that hashed columns are hashed with: for its owner only, and the same for ever."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "hash-key"
+    if not file.exists():
+        temporary = folder / ".hash-key.tmp"
+        temporary.unlink(missing_ok=True)  # of one that was killed here
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as to:
+            to.write(secrets.token_hex(32))
+        temporary.replace(file)
+    return file

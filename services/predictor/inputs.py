@@ -15,7 +15,7 @@ from services.predictor.columns import Column, Refused, Value, at, column, said,
 Protocol = Literal["v1", "v2"]
 
 ID_LENGTH = 128
-KEY_LENGTH = 256
+KEY_LENGTH = 200  # characters; the collector takes no longer ones
 _INTEGERS = frozenset(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
 _NUMBERS = _INTEGERS | {"FP16", "FP32", "FP64"}
 _KEYS = _INTEGERS | {"BYTES"}
@@ -246,8 +246,8 @@ def _keys(name: str, raw: Sequence[object], where: tuple[str, str]) -> tuple[str
     keys = []
     for index, item in enumerate(raw):
         key = "" if item is None else str(item) if type(item) is int else item
-        if not isinstance(key, str) or len(key) > KEY_LENGTH:
-            wanted = f"a string of at most {KEY_LENGTH} characters, a whole number or null"
+        if not isinstance(key, str) or len(key) > KEY_LENGTH or not key.isprintable():
+            wanted = f"a string of at most {KEY_LENGTH} printable characters, a whole number or null"
             raise Refused(short(name), f"{at(where, index)}: expected {wanted}, got {said(item)}")
         keys.append(key)
     return tuple(keys)

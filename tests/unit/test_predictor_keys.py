@@ -55,10 +55,11 @@ def test_a_feature_may_be_the_key_as_well_and_then_the_model_sees_it() -> None:
 @pytest.mark.parametrize(
     ("protocol", "body", "text"),
     [
-        ("v1", v1(GOOD, {**GOOD, "order": 1.5}), "instances[1].order: expected a string of at most 256 characters, a"),
-        ("v1", v1({**GOOD, "order": True}), "instances[0].order: expected a string of at most 256 characters, a"),
-        ("v1", v1({**GOOD, "order": "x" * 257}), "instances[0].order: expected a string of at most 256 characters, a"),
-        ("v2", tensor(data=["a", ["b"]]), "inputs[order].data[1]: expected a string of at most 256 characters, a"),
+        ("v1", v1(GOOD, {**GOOD, "order": 1.5}), "instances[1].order: expected a string of at most 200 printable"),
+        ("v1", v1({**GOOD, "order": True}), "instances[0].order: expected a string of at most 200 printable"),
+        ("v1", v1({**GOOD, "order": "x" * 201}), "instances[0].order: expected a string of at most 200 printable"),
+        ("v1", v1({**GOOD, "order": "a\nb"}), "instances[0].order: expected a string of at most 200 printable"),
+        ("v2", tensor(data=["a", ["b"]]), "inputs[order].data[1]: expected a string of at most 200 printable"),
         ("v2", tensor(datatype="FP64"), "inputs[order].datatype: expected BYTES, INT16"),
         ("v2", tensor(shape=[3], data=["a", "b", "c"]), "inputs[order].shape: expected 2 rows as in the features"),
         ("v2", tensor(shape=[3]), "inputs[order].data: expected 3 values as the shape says, got 2"),
