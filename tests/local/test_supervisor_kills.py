@@ -7,9 +7,11 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 
 from serinus.adapters import kfp_local_folder
+from services.local import mlflow_server
 from tests.servers import loops
 from tests.servers.callers import Calls, calls
 from tests.servers.loops import Loop
@@ -45,19 +47,27 @@ def canary(loop: Loop, traffic: Calls) -> int:
     return version
 
 
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
 def lost(traffic: Calls, since: float, until: float = float("inf")) -> list[str]:
     return [
         f"{a.status} {a.problem}" for a in traffic.since(since) if a.sent < until and (a.status != 200 or a.problem)
     ]
 
 
-@pytest.mark.parametrize("name", ["prometheus", "mlflow"])
+@pytest.mark.parametrize(("name", "ready"), [("prometheus", "/-/ready"), ("mlflow", mlflow_server.READY)])
 def test_a_rollout_outlives_prometheus_and_mlflow_and_no_request_is_lost(
-    loop: Loop, traffic: Calls, canary: int, name: str
+    loop: Loop, traffic: Calls, canary: int, name: str, ready: str
 ) -> None:
     began, before = time.monotonic(), loop.pids()[name]
     loop.kill(name)
     loop.serves(canary)
+    loop.until(lambda: answers(loop.addresses.url(name) + ready), f"{name} answers again", 60)
     assert loop.pids()[name] != before
     assert lost(traffic, began) == []
 
