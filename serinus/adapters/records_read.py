@@ -83,7 +83,7 @@ def _found(row: Any) -> Found:
         row.id,
         row.version,
         moment(row.time),
-        orjson.loads(row.features) if isinstance(row.features, str) else row.features,
+        orjson.loads(row.features),
         row.score,
         row.answer,
         row.key or "",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from serinus.adapters.records_checks import text_of
@@ -48,7 +49,7 @@ def _cells(
     measures = (sa.func.count(), sa.func.sum(P.score), sa.func.sum(_square(P.score)))
     for row in _grouped(connection, place, question, every, column, (TRUTH, P.answer, _bin(place)), measures):
         number, version, value, truth, answer, score_bin, *numbers = row
-        at = (number, version, text_of(value) if column else ""), truth, answer, score_bin
+        at = (number, version, _said(place, value) if column else ""), truth, answer, score_bin
         # Values that a person would write alike are one slice.
         sums[at] = [a + b for a, b in zip(sums.get(at, [0, 0.0, 0.0]), numbers, strict=True)]
     found: dict[_Group, list[Cell]] = {}
@@ -71,7 +72,7 @@ def _errors(
     )
     sums: dict[_Group, list[float]] = {}
     for number, version, value, *numbers in _grouped(connection, place, question, every, column, (), measures):
-        at = number, version, text_of(value) if column else ""
+        at = number, version, _said(place, value) if column else ""
         sums[at] = [a + b for a, b in zip(sums.get(at, [0, 0, 0.0, 0.0, 0.0, 0.0]), numbers, strict=True)]
     return {at: (int(rows), ErrorSums(int(labelled), *rest)) for at, (rows, labelled, *rest) in sums.items()}
 
@@ -107,6 +108,12 @@ def _feature(place: Place, column: str) -> sa.ColumnElement[Any]:
         return P.features.op("->")(sa.literal(column, sa.Text))
     each = sa.func.json_each(P.features).table_valued("key", "value")
     return sa.select(each.c.value).where(each.c.key == column).scalar_subquery()
+
+
+def _said(place: Place, value: Any) -> str:
+    """A feature's value as a person would write it."""
+    json = place.engine.dialect.name == "postgresql" and value is not None
+    return text_of(orjson.loads(value) if json else value)
 
 
 def _square(number: sa.ColumnElement[float]) -> sa.ColumnElement[float]:

@@ -92,6 +92,8 @@ def _sqlite(url: sa.URL) -> sa.Engine:
 def _postgres(url: sa.URL) -> sa.Engine:
     return sa.create_engine(
         url.set(drivername="postgresql+psycopg2"),
+        json_serializer=str,  # documents are text to us, as they are in SQLite
+        json_deserializer=str,
         pool_pre_ping=True,  # a restarted server costs nobody an error
         pool_timeout=PATIENCE,
         pool_size=5,

@@ -1,0 +1,316 @@
+"""What every Recorder with its Records promises, over whatever backend the fixtures of a subclass give.
+
+`open` makes both ports, as one object, for a namespace that nobody used before; `away` cannot be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from serinus.errors import Unavailable
+from serinus.facts import Label, Prediction, Record, RowsQuestion, Taken, TallyQuestion, Value
+from tests.contract.records_cases import ALWAYS, NOW, Both, Open, label, later, prediction, said, truths
+from tests.contract.records_tally_suite import TallyPromises
+
+FAR = 600  # bytes, more than any name may have
+
+
+class RecordsPromises(TallyPromises):
+    """What is kept, joined, forgotten; counting is in TallyPromises."""
+
+    @pytest.fixture
+    def records(self, open: Open) -> Both:
+        return open(f"ns-{uuid4().hex}")
+
+    # --- predictions ---------------------------------------------------------------------------------------------
+
+    def test_a_prediction_comes_back_as_it_was_given(self, records: Both) -> None:
+        summer = timezone(timedelta(hours=2))
+        features: dict[str, Value] = {
+            "n": -1.5,
+            "big": 1e300,
+            "text": "Zürich ☃ \"'\\%$",
+            "none": None,
+            "": "empty",
+            'q"\\': "odd",
+        }
+        full = Prediction("p/0", 7, NOW.astimezone(summer), features, 0.1 + 0.2, "☃ 'yes'", "order-7")
+        assert records.add("a", [full, prediction("regression", 1, "", -1e9)]) == Taken({"new": 2})
+        assert records.find("a", ["p/0"]) == (Record(full),)
+        assert records.find("a", ["regression"]) == (Record(prediction("regression", 1, "", -1e9)),)
+
+    def test_an_id_that_is_held_stays_as_it_is(self, records: Both) -> None:
+        assert records.add("a", [prediction(score=0.1), prediction(score=0.2)]) == Taken({"new": 1, "doubled": 1})
+        assert records.add("a", [prediction(score=0.3), prediction("q")]) == Taken({"doubled": 1, "new": 1})
+        assert records.find("a", ["p"]) == (Record(prediction(score=0.1)),)
+
+    def test_nothing_taken_is_no_outcome(self, records: Both) -> None:
+        assert records.add("a", []) == Taken()
+        assert records.label("a", []) == Taken()
+        assert records.erase("a") == 0
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            prediction(""),
+            prediction("zero\0byte"),
+            prediction("p" * FAR),
+            prediction(key="k" * FAR),
+            prediction(answer="a" * FAR),
+            prediction(score=1.01),
+            prediction(score=-0.01),
+            prediction(version=-1),
+            prediction(features={"text": "zero\0byte"}),
+            prediction(answer="", score=1e71),
+        ],
+        ids=lambda bad: f"{bad.id[:5]}-{bad.score}-{bad.version}-{len(bad.key)}-{len(bad.answer)}",
+    )
+    def test_an_invalid_prediction_is_said_and_the_others_are_kept(self, records: Both, bad: Prediction) -> None:
+        answer = records.add("a", [prediction("first"), bad, prediction("last")])
+        assert said(answer) == ({"new": 2, "invalid": 1}, 1)
+        assert "expected" in answer.problems[0]
+        assert len(records.rows("a", RowsQuestion(ALWAYS))) == 2
+
+    def test_loops_and_namespaces_do_not_see_each_other(self, records: Both, open: Open) -> None:
+        other = open(f"ns-{uuid4().hex}")
+        for each, loop in ((records, "a"), (records, "b"), (other, "a")):
+            assert each.add(loop, [prediction(key="k")]) == Taken({"new": 1})
+        records.label("a", [label(key="k")])
+        assert records.find("a", ["p"])[0].truth == "yes"
+        assert records.find("b", ["p"], ["k"]) == other.find("a", ["p"], ["k"]) == (Record(prediction(key="k")),)
+        assert records.erase("a", keys=["k"]) == 1
+        assert len(records.find("b", ["p"])) == len(other.find("a", ["p"])) == 1
+
+    # --- labels --------------------------------------------------------------------------------------------------
+
+    def test_a_label_by_id_is_joined_with_its_prediction(self, records: Both) -> None:
+        records.add("a", [prediction("p"), prediction("q")])
+        assert records.label("a", [label("no", id="p")]) == Taken({"joined": 1})
+        assert records.find("a", ["p", "q"]) == (Record(prediction("p"), "no", later(10)), Record(prediction("q")))
+
+    def test_a_label_by_key_is_the_truth_of_every_prediction_with_the_key(self, records: Both) -> None:
+        records.add("a", [prediction("p", key="k"), prediction("q", key="k"), prediction("r", key="other")])
+        assert records.label("a", [label("no", key="k")]) == Taken({"joined": 1})
+        records.add("a", [prediction("late", key="k")])
+        assert truths(records, "p", "q", "late", "r") == ["no", "no", "no", None]
+
+    def test_an_early_label_waits_for_its_prediction(self, records: Both) -> None:
+        assert records.label("a", [label("no", id="p"), label("yes", key="k")]) == Taken({"waiting": 2})
+        assert records.rows("a", RowsQuestion(ALWAYS)) == ()
+        records.add("a", [prediction("p"), prediction("q", key="k")])
+        assert truths(records, "p", "q") == ["no", "yes"]
+        assert records.label("a", [label("no", id="p")]) == Taken({"same": 1})
+
+    def test_what_is_held_already_is_the_same_whether_joined_or_waiting(self, records: Both) -> None:
+        records.add("a", [prediction()])
+        for outcomes in ({"joined": 1, "waiting": 1}, {"same": 2}):
+            assert records.label("a", [label(id="p"), label(id="early")]) == Taken(outcomes)
+
+    @pytest.mark.parametrize("minutes", [10, 11])
+    def test_another_truth_known_later_or_at_the_same_time_counts_from_now_on(
+        self, records: Both, minutes: float
+    ) -> None:
+        records.add("a", [prediction()])
+        records.label("a", [label("yes", 10, id="p")])
+        assert records.label("a", [label("no", minutes, id="p")]) == Taken({"changed": 1})
+        assert records.find("a", ["p"]) == (Record(prediction(), "no", later(minutes)),)
+
+    def test_another_truth_known_earlier_does_not_count(self, records: Both) -> None:
+        records.add("a", [prediction()])
+        records.label("a", [label("yes", 10, id="p")])
+        assert records.label("a", [label("no", 9, id="p")]) == Taken({"older": 1})
+        assert records.find("a", ["p"]) == (Record(prediction(), "yes", later(10)),)
+
+    def test_a_truth_that_was_confirmed_is_not_changed_by_what_was_known_before(self, records: Both) -> None:
+        records.add("a", [prediction()])
+        answers = [records.label("a", [label(t, at, id="p")]) for t, at in (("yes", 1), ("yes", 3), ("no", 2))]
+        assert [list(answer.outcomes) for answer in answers] == [["joined"], ["same"], ["older"]]
+        assert truths(records, "p") == ["yes"]
+
+    def test_several_truths_of_one_batch_are_taken_in_their_order(self, records: Both) -> None:
+        records.add("a", [prediction()])
+        batch = [label(t, at, id="p") for t, at in (("yes", 10), ("yes", 10), ("no", 12), ("yes", 11), ("no", 12))]
+        assert records.label("a", batch) == Taken({"joined": 1, "same": 2, "changed": 1, "older": 1})
+        assert records.find("a", ["p"])[0].truth == "no"
+
+    def test_a_label_for_another_loops_prediction_is_foreign_and_not_kept(self, records: Both, open: Open) -> None:
+        records.add("b", [prediction()])
+        answer = records.label("a", [label(id="p"), label(id="unknown")])
+        assert said(answer) == ({"foreign": 1, "waiting": 1}, 1)
+        assert "another loop" in answer.problems[0]
+        assert open(f"ns-{uuid4().hex}").label("a", [label(id="p")]) == Taken({"waiting": 1}), "a namespace is a world"
+        records.add("a", [prediction()])
+        assert truths(records, "p") == truths(records, "p", loop="b") == [None]
+        assert records.label("a", [label(id="p")]) == Taken({"joined": 1}), "an id may be in two loops"
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            label(),
+            label(id="p", key="k"),
+            label("", id="p"),
+            label("t" * FAR, id="p"),
+            label(id="p\0"),
+            label("zero\0byte", id="p"),
+            label(id="p" * FAR),
+            Label("yes", datetime.now(UTC) + timedelta(hours=1), id="p"),
+        ],
+        ids=lambda bad: f"{bad.truth[:4]}-{bad.id[:3]}-{bad.key}-{bad.at:%Y}",
+    )
+    def test_an_invalid_label_is_said_and_the_others_are_kept(self, records: Both, bad: Label) -> None:
+        records.add("a", [prediction("p"), prediction("q")])
+        answer = records.label("a", [label(id="q"), bad, label(id="r")])
+        assert said(answer) == ({"joined": 1, "waiting": 1, "invalid": 1}, 1)
+        assert "expected" in answer.problems[0]
+        assert truths(records, "p", "q") == [None, "yes"]
+
+    @pytest.mark.parametrize("first", ["id", "key"])
+    def test_a_label_by_id_beats_one_by_key_whenever_it_came(self, records: Both, first: str) -> None:
+        records.add("a", [prediction("p", key="k"), prediction("q", key="k")])
+        batch = [label("by id", 1, id="p"), label("by key", 2, key="k")]
+        for each in batch if first == "id" else batch[::-1]:
+            assert records.label("a", [each]) == Taken({"joined": 1})
+        assert truths(records, "p", "q") == ["by id", "by key"]
+        assert records.find("a", ["p"])[0].labelled == later(1)
+
+    def test_a_number_is_the_class_that_is_written_so(self, records: Both) -> None:
+        records.add("a", [prediction("p", answer="1"), prediction("q", answer="0.5")])
+        records.label("a", [label(1.0, id="p"), label(0.5, id="q")])
+        assert truths(records, "p", "q") == ["1", "0.5"]
+
+    def test_the_truth_of_a_regression_is_a_number_however_it_was_written(self, records: Both) -> None:
+        records.add("a", [prediction(name, answer="", score=2.0) for name in ("p", "q", "r")])
+        assert records.label("a", [label("2.50", id="p"), label(-3, id="q")]) == Taken({"joined": 2})
+        assert said(records.label("a", [label("late", id="r"), label("nan", id="r")])) == ({"invalid": 2}, 2)
+        assert truths(records, "p", "q", "r") == [2.5, -3.0, None]
+
+    def test_a_word_that_waited_for_a_regression_is_no_truth_until_a_number_comes(self, records: Both) -> None:
+        assert records.label("a", [label("late", id="p")]) == Taken({"waiting": 1})
+        records.add("a", [prediction(answer="")])
+        assert records.rows("a", RowsQuestion(ALWAYS, labelled=True)) == ()
+        assert records.find("a", ["p"]) == (Record(prediction(answer="")),)
+        assert records.label("a", [label(4.0, 11, id="p")]) == Taken({"changed": 1})
+        assert truths(records, "p") == [4.0]
+
+    @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+    @given(data=st.data())
+    def test_no_order_of_arrival_changes_what_is_known(self, open: Open, data: st.DataObject) -> None:
+        records, one_go = (open(f"ns-{uuid4().hex}") for _ in range(2))
+        names = st.sampled_from(["0", "1", "2"])
+        labels: list[Label] = [
+            label(data.draw(st.sampled_from(["yes", "no"])), at, **{data.draw(st.sampled_from(["id", "key"])): name})
+            for at, name in enumerate(data.draw(st.lists(names, max_size=8)))
+        ]
+        predictions = [prediction(str(n), key=data.draw(names)) for n in range(3)]
+        items: list[Label | Prediction] = [*labels, *predictions, *labels[:2]]
+        for each in data.draw(st.permutations(items)):
+            taken = records.add("a", [each]) if isinstance(each, Prediction) else records.label("a", [each])
+            assert sum(taken.outcomes.values()) == 1
+        one_go.add("a", predictions)
+        one_go.label("a", labels)
+        ids = [each.id for each in predictions]
+        assert records.find("a", ids) == one_go.find("a", ids)
+
+    # --- forgetting ----------------------------------------------------------------------------------------------
+
+    def test_what_is_erased_by_id_is_gone_and_does_not_come_back(self, records: Both) -> None:
+        records.add("a", [prediction("p"), prediction("q")])
+        records.label("a", [label(id="p"), label(id="q")])
+        assert records.erase("a", ["p", "never seen"]) == 1
+        assert [record.prediction.id for record in records.rows("a", RowsQuestion(ALWAYS))] == ["q"]
+        for again in (records.add("a", [prediction("p")]), records.label("a", [label(id="p")])):
+            assert said(again) == ({"erased": 1}, 1)
+        assert said(records.add("a", [prediction("never seen")])) == ({"erased": 1}, 1)
+        assert records.find("a", ["p", "never seen"]) == ()
+        assert truths(records, "q") == ["yes"]
+        assert records.erase("a", ["p"]) == 0
+
+    def test_what_is_erased_by_key_is_every_prediction_with_it_now_and_later(self, records: Both) -> None:
+        records.add("a", [prediction("p", key="k"), prediction("q", key="k"), prediction("r", key="other")])
+        records.label("a", [label(key="k"), label(id="p"), label(key="other")])
+        assert records.erase("a", keys=["k"]) == 2
+        assert records.find("a", ["p", "q"], ["k"]) == ()
+        assert said(records.label("a", [label(key="k"), label(id="p"), label(id="q")])) == ({"erased": 3}, 3)
+        assert said(records.add("a", [prediction("new", key="k"), prediction("p", key="")])) == ({"erased": 2}, 2)
+        assert truths(records, "r") == ["yes"]
+
+    def test_a_keys_label_goes_with_its_last_prediction(self, records: Both) -> None:
+        records.add("a", [prediction("p", key="k"), prediction("q", key="k")])
+        records.label("a", [label("no", key="k")])
+        records.erase("a", ["p"])
+        assert truths(records, "q") == ["no"]
+        records.erase("a", ["q"])
+        records.add("a", [prediction("new", key="k")])
+        assert truths(records, "new") == [None]
+        assert records.label("a", [label("no", key="k")]) == Taken({"joined": 1}), "the key itself was not erased"
+
+    def test_retention_forgets_what_was_answered_and_known_before(self, records: Both) -> None:
+        records.add("a", [prediction("old", 0), prediction("kept", 5), prediction("new", 6)])
+        records.label("a", [label(minutes=4, id="early"), label(minutes=5, id="new"), label(minutes=7, id="old")])
+        assert records.expire("a", later(5)) == 2
+        assert [record.prediction.id for record in records.rows("a", RowsQuestion(ALWAYS))] == ["kept", "new"]
+        assert truths(records, "kept", "new") == [None, "yes"]
+        assert records.expire("a", later(5)) == 0
+        assert records.expire("b", later(500)) == 0
+        assert records.add("a", [prediction("early", 6)]) == Taken({"new": 1})
+        assert truths(records, "early") == [None]
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def test_records_are_found_by_ids_and_keys_oldest_first_and_each_once(self, records: Both) -> None:
+        records.add("a", [prediction("p", 3, key="k"), prediction("q", 1, key="k"), prediction("r", 2)])
+        found = records.find("a", ["r", "p", "unknown"], ["k", "unknown"])
+        assert [record.prediction.id for record in found] == ["q", "r", "p"]
+        assert records.find("a") == records.find("a", ["unknown"]) == records.find("b", ["p"]) == ()
+
+    def test_rows_are_those_of_the_window_the_version_and_the_labelled(self, records: Both) -> None:
+        records.add("a", [prediction(str(n), n, version=1 + n % 2) for n in range(6)])
+        records.label("a", [label(id="2"), label(id="3")])
+
+        def ids(start: float, end: float, **narrow: int | bool) -> list[str]:
+            question = RowsQuestion(type(ALWAYS)(later(start), later(end)), **narrow)  # type: ignore[arg-type]
+            return [record.prediction.id for record in records.rows("a", question)]
+
+        assert ids(1, 4) == ["1", "2", "3"]
+        assert ids(0, 6, version=2) == ["1", "3", "5"]
+        assert ids(0, 6, labelled=True) == ["2", "3"]
+        assert ids(0, 6, labelled=True, version=1) == ["2"]
+        assert ids(6, 9) == ids(0, 6, limit=0) == []
+
+    def test_of_more_rows_than_asked_for_a_fair_sample_comes_the_same_for_the_same_seed(self, records: Both) -> None:
+        records.add("a", [prediction(f"{n:03}", n) for n in range(400)])
+
+        def sample(seed: int, limit: int = 100) -> list[int]:
+            rows = records.rows("a", RowsQuestion(ALWAYS, limit=limit, seed=seed))
+            return [int(record.prediction.id) for record in rows]
+
+        assert sample(1) == sample(1) == sorted(sample(1))
+        assert set(sample(1, 50)) < set(sample(1)), "a smaller one is a part of it"
+        assert sample(1) != sample(2)
+        assert len(set(sample(1))) == 100
+        # A hundred numbers drawn fairly out of 400 have a mean of 200 ± 10; five times that is one in a million.
+        assert all(abs(sum(sample(seed)) / 100 - 199.5) < 50 for seed in range(3))
+
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            lambda away: away.add("a", [prediction()]),
+            lambda away: away.label("a", [label(id="p")]),
+            lambda away: away.erase("a", ["p"]),
+            lambda away: away.expire("a", NOW),
+            lambda away: away.tally("a", TallyQuestion(NOW, later(1), 60)),
+            lambda away: away.rows("a", RowsQuestion(ALWAYS)),
+            lambda away: away.find("a", ["p"]),
+        ],
+        ids=["add", "label", "erase", "expire", "tally", "rows", "find"],
+    )
+    def test_what_cannot_be_asked_says_so(self, away: Both, ask: Callable[[Both], object]) -> None:
+        with pytest.raises(Unavailable) as caught:
+            ask(away)
+        assert "secret" not in str(caught.value)
