@@ -1,13 +1,8 @@
 """Whether a version is worse in production than it was on its holdout, and whether that asks for a new one.
 
 Each window of prediction time whose labels had their time to come gives one figure. It is held against the holdout's
-figure, worse by `margin`, with the e-detector of `serinus.stats.edetector`: however often one looks, a version that is
-as good as that is sent into a retrain no more often than `falseAlarms` says, in the mean over time.
-
-Two things make a figure worse though the version is not. The holdout itself is a sample: the bound is its confidence
-bound, which fails for one version in ten, so that the others get the shorter mean time that is left. And days differ
-beyond what chance in their rows explains (storms, weekends): how much is learned from the windows before each one, and
-counts as error of the window, and of the holdout, which has days too.
+figure, worse by `margin`, as `serinus.decide.evidence` weighs it: however often one looks, a version that is as good as
+that is sent into a retrain no more often than `falseAlarms` says, in the mean over time.
 
 All windows are judged anew at every look, so that labels which came late are in the figures they belong to.
 """
@@ -16,22 +11,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from statistics import NormalDist
+from datetime import UTC, datetime
 
+from serinus.decide.evidence import Weighed, weigh
 from serinus.decide.retrain import Ask, unless_busy
 from serinus.facts import Measured, QualityFinding, QualityWindow, Reference, Tally, Verdict, Window
 from serinus.spec import JUDGED, LoopSpec, ModelLoop, QualitySpec
-from serinus.spec.budget import apart
-from serinus.stats import edetector, estimate, quality, spread
-from serinus.stats.figures import LOWER_IS_BETTER
+from serinus.stats import estimate, quality
 
 GATE = "quality"
 KEPT = 30  # windows that a finding holds
-HOLDOUT_FAILS = 0.1  # for how many versions the holdout's confidence bound may be too good
-GUESS = 0.5  # of the margin: the first guess at the standard deviation between windows
-WEIGHT = 4  # and it counts as so many windows
 
 
 def metric_of(spec: LoopSpec) -> str:
@@ -74,9 +63,9 @@ def judge(
     if holdout is None or not judged:
         reason = _why_not(rules, version, metric, holdout, reference, windows)
         return QualityFinding(version, metric, latest, Verdict(GATE, "undecided", reason), windows[-KEPT:])
-    test = _tested(spec.spec, rules, metric, holdout, [_measured(w) for w in judged])
-    verdict = _verdict(rules, metric, holdout, judged, test)
-    since = judged[test.alarm].window.end if verdict.outcome == "fail" and test.alarm is not None else None
+    weighed = weigh(spec.spec, metric, holdout, [_measured(w) for w in judged])
+    verdict = _verdict(rules, metric, holdout, judged, weighed)
+    since = judged[weighed.alarms[-1]].window.end if verdict.outcome == "fail" else None
     return QualityFinding(version, metric, latest, verdict, windows[-KEPT:], since=since)
 
 
@@ -124,78 +113,41 @@ def _measured(window: QualityWindow) -> Measured:
     return window.measured
 
 
-@dataclass(frozen=True)
-class _Test:
-    """What the e-detector showed over the judged windows."""
-
-    bound: float  # of the latest window, in the metric's own direction
-    between: float  # standard deviation between windows, as of the latest
-    evidence: float  # value of the detector after the latest window
-    needed: float
-    alarm: int | None  # the window with which it was enough the last time
-    standing: bool  # whether the windows since are worse than the bound, too
-    peak: float  # value at the alarm; of none, `evidence`
-
-
-def _tested(spec: LoopSpec, rules: QualitySpec, metric: str, holdout: Measured, judged: Sequence[Measured]) -> _Test:
-    """Each window against the bound as it was known before it. Everything in here is a loss: larger is worse."""
-    sign = 1.0 if metric in LOWER_IS_BETTER else -1.0
-    z = NormalDist().inv_cdf(1 - HOLDOUT_FAILS)
-    days = max(spec.data.holdout / rules.window, 1.0)  # windows that the holdout spans
-    guess = (GUESS * max(rules.margin, holdout.error)) ** 2
-    losses = [sign * m.value for m in judged]
-    # How sure a window's figure is goes by its rows as the holdout's does: known before the window, and never zero.
-    alike = [max(holdout.error, 1e-9) * math.sqrt(holdout.rows / m.rows) for m in judged]
-    within = [max(a, m.error) for a, m in zip(alike, judged, strict=True)]
-    seen, bound, variance = [], math.inf, guess
-    for i, loss in enumerate(losses):
-        variance = spread.between(losses[:i], within[:i], guess, WEIGHT)
-        bound = sign * holdout.value + z * math.sqrt(holdout.error**2 + variance / days) + rules.margin
-        expected, error = (math.sqrt(s[i] ** 2 + variance) for s in (alike, within))
-        seen.append(edetector.Seen(loss - bound, expected, error))
-    needed = max(apart(rules.false_alarms) / rules.window, 1.0) / (1 - HOLDOUT_FAILS)
-    path = edetector.run(seen, needed)
-    alarm = path.alarms[-1] if path.alarms else None
-    since = seen[alarm + 1 :] if alarm is not None else []
-    standing = alarm is not None and (not since or sum(s.over / s.error**2 for s in since) > 0)
-    evidence = math.exp(path.logs[-1])
-    peak = math.exp(path.logs[alarm]) if alarm is not None else evidence
-    return _Test(sign * bound, math.sqrt(variance), evidence, needed, alarm, standing, peak)
-
-
 def _verdict(
-    rules: QualitySpec, metric: str, holdout: Measured, judged: Sequence[QualityWindow], test: _Test
+    rules: QualitySpec, metric: str, holdout: Measured, judged: Sequence[QualityWindow], weighed: Weighed
 ) -> Verdict:
-    last = _measured(judged[-1])
+    window, last = judged[-1], _measured(judged[-1])
+    peak = weighed.values[weighed.alarms[-1] if weighed.alarms else -1]
     figures = {
         "holdout": holdout.value,
         "holdout_error": holdout.error,
         "margin": rules.margin,
-        "bound": test.bound,
+        "bound": weighed.bound,
         "latest": last.value,
         "latest_error": last.error,
-        "between": test.between,
+        "between": weighed.between,
         "windows": float(len(judged)),
-        "labelled": float(judged[-1].labelled),
-        "rows": float(judged[-1].rows),
-        "evidence": test.evidence,
-        "evidence_needed": test.needed,
-        "evidence_peak": test.peak,
+        "rows": float(window.rows),
+        "labelled": float(window.labelled),
+        "evidence": weighed.values[-1],
+        "evidence_needed": weighed.needed,
+        "evidence_peak": peak,
     }
     compared = (
-        f"{metric}: {last.value:.3f} ({last.low:.3f} to {last.high:.3f}) in the window that ended"
-        f" {judged[-1].window.end:%Y-%m-%d %H:%M} UTC, {judged[-1].labelled:,} of {judged[-1].rows:,} rows labelled,"
-        f" against {holdout.value:.3f} on the holdout, where {rules.margin:g} worse is allowed"
+        f"{metric}: {last.value:.3f} ({last.low:.3f} to {last.high:.3f}) in the window that ended {_at(window)},"
+        f" {window.labelled:,} of {window.rows:,} rows labelled, against {holdout.value:.3f} on the holdout;"
+        f" {rules.margin:g} worse is allowed"
     )
-    if test.alarm is not None and test.standing:
-        since = judged[test.alarm].window.end
-        reason = (
-            f"{compared}; worse by more than that with evidence {test.peak:,.0f} (needed {test.needed:,.0f})"
-            f" since the window that ended {since:%Y-%m-%d %H:%M} UTC"
-        )
+    if weighed.alarms and weighed.worse_since:
+        since = _at(judged[weighed.alarms[-1]])
+        reason = f"{compared}; worse than that with evidence {peak:,.0f} (needed {weighed.needed:,.0f}) since {since}"
         return Verdict(GATE, "fail", reason, figures)
-    reason = f"{compared}; evidence that it is more: {test.evidence:,.1f} ({test.needed:,.0f} asks for a retrain)"
-    return Verdict(GATE, "pass", reason, figures)
+    evidence = f"{weighed.values[-1]:,.1f} ({weighed.needed:,.0f} asks for a retrain)"
+    return Verdict(GATE, "pass", f"{compared}; evidence that it is worse than that: {evidence}", figures)
+
+
+def _at(window: QualityWindow) -> str:
+    return f"{window.window.end.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _why_not(

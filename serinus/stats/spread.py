@@ -1,20 +1,38 @@
-"""How much windows differ beyond what chance in their rows explains."""
+"""How much windows differ beyond what chance in their rows explains, and how long that lasts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+LIKE = 0.6  # the most that a window is taken to be like the one before it (autocorrelation)
+WINDOWS = 15  # after so many half of the autocorrelation that they show is believed
 
-def between(values: Sequence[float], errors: Sequence[float], guess: float, weight: float) -> float:
-    """The variance between windows, from figures in the order of time and their standard errors within a window.
 
-    Half the mean squared difference of neighbours (von Neumann, Kent, Bellinson & Hart 1941, "The mean square
-    successive difference"), less what the errors explain, as in the method of moments of DerSimonian & Laird (1986): a
-    lasting change of level is in one difference only, where it would be in every deviation from a mean. `guess` is the
-    variance that is taken while nothing is known, and counts as `weight` differences; the answer is a twentieth of it
-    at least.
+def between(values: Sequence[float], errors: Sequence[float], guess: float, weight: float) -> list[float]:
+    """For every window the long-run variance between windows, as the windows before it show it.
+
+    values: figures in the order of time; errors: their standard errors within the window. `guess` is the variance that
+    is taken while nothing is known, and counts as `weight` windows; what is found is a twentieth of it at least.
+
+    The long-run variance, n times that of the mean of n windows, is v (1 + r) / (1 - r) where effects of windows have
+    the variance v and follow an autoregression with autocorrelation r (a storm lasts for days, so that a second bad day
+    is less of a surprise). Half the mean squared difference of neighbours (von Neumann, Kent, Bellinson & Hart 1941,
+    "The mean square successive difference") is v (1 - r) beside what the errors explain, that of windows two apart
+    v (1 - r²), which gives both. Differences, because a lasting change of level is in one or two of them only, where it
+    would be in every deviation from a mean.
     """
-    excess = 0.0
-    for i in range(1, len(values)):
-        excess += ((values[i] - values[i - 1]) ** 2 - errors[i] ** 2 - errors[i - 1] ** 2) / 2
-    return max((weight * guess + excess) / (weight + max(len(values) - 1, 0)), guess / 20)
+    found, near, far = [], 0.0, 0.0
+    for i in range(len(values)):
+        if i > 1:
+            near += _excess(values, errors, i - 1, i - 2)
+        if i > 2:
+            far += _excess(values, errors, i - 1, i - 3)
+        one = max((weight * guess + near) / (weight + max(i - 1, 0)), guess / 20)
+        two = (weight * guess + far) / (weight + max(i - 2, 0))
+        like = min(max(two / one - 1, 0.0) * i / (i + WINDOWS), LIKE)
+        found.append(one * (1 + like) / (1 - like) ** 2)
+    return found
+
+
+def _excess(values: Sequence[float], errors: Sequence[float], a: int, b: int) -> float:
+    return ((values[a] - values[b]) ** 2 - errors[a] ** 2 - errors[b] ** 2) / 2
