@@ -51,6 +51,8 @@ def test_the_operator_reads_its_surroundings_from_the_charts_variables() -> None
         kfp_url="http://ml-pipeline.kubeflow:8888",
         kfp_namespace="team-a",
         kfp_token_path="/var/run/secrets/kubeflow/pipelines/token",  # noqa: S106 - a file
+        collector_url="http://serinus-loops-collector.serinus:8085",
+        collector_token_path="/var/run/secrets/serinus/collector/token",  # noqa: S106 - a file
         domain="models.example.com",
         scrape_interval="15s",
         pipeline_image="registry.example.com/ml/serinus/pipeline:0.1.0-rc.1",
@@ -66,6 +68,8 @@ def test_each_scenario_gives_the_operator_all_it_needs(scenario: str) -> None:
     seen = _platform(scenario)
     assert seen.watch_namespace == ("serinus" if scenario == "namespaced" else "")
     assert seen.serving_mode == ("Knative" if scenario == "knative" else "Standard")
+    assert bool(seen.collector_url) is (scenario in ("collector", "everything", "namespaced"))
+    assert bool(seen.collector_url) is bool(seen.collector_token_path)
     assert seen.mlflow_url.startswith("https://mlflow.example" if scenario == "external-mlflow" else "http://serinus")
 
 
@@ -129,7 +133,7 @@ def test_the_dashboard_is_the_file_and_grafana_finds_it() -> None:
 
 def test_monitors_and_rules_carry_the_label_that_the_stack_selects_by() -> None:
     found = [o for o in objects("everything") if o["kind"] in ("PodMonitor", "PrometheusRule")]
-    assert len(found) == 3
+    assert len(found) == 4
     assert all(o["metadata"]["labels"]["release"] == "kube-prometheus-stack" for o in found)
 
 

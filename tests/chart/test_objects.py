@@ -105,7 +105,7 @@ def test_the_network_policies_let_through_what_is_needed_and_nothing_else() -> N
         "podSelector": {"matchLabels": _selector("operator", name="loops")},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [{"ports": [{"port": "metrics", "protocol": TCP}], "from": [SCRAPERS]}],
-        "egress": [DNS, _out(443, 6443, 5000, 9090, 8888)],
+        "egress": [DNS, _out(443, 6443, 5000, 9090, 8888, 8085)],
     }
     assert only("everything", "NetworkPolicy", "-predictors")["spec"] == {
         "podSelector": {
@@ -114,7 +114,7 @@ def test_the_network_policies_let_through_what_is_needed_and_nothing_else() -> N
         },
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [{"ports": [{"port": 8080, "protocol": TCP}], "from": [CALLERS, SCRAPERS]}],
-        "egress": [DNS, _out(5000, 443)],
+        "egress": [DNS, _out(5000, 443, 8085)],
     }
     assert only("everything", "NetworkPolicy", "-mlflow")["spec"] == {
         "podSelector": {"matchLabels": _selector("mlflow", name="loops")},
@@ -156,15 +156,18 @@ def test_the_test_asks_as_the_operator_does_what_the_values_say() -> None:
     assert pod["spec"]["serviceAccountName"] == operator["serviceAccountName"]
 
 
-def test_people_get_their_rights_from_the_clusters_own_roles_but_for_approving() -> None:
+def test_people_get_their_rights_from_the_clusters_own_roles_but_for_approving_and_auditing() -> None:
     prefix = "rbac.authorization.k8s.io/aggregate-to-"
     aggregated = {
         role: sorted(
             k.removeprefix(prefix) for k in only("default", "ClusterRole", role)["metadata"]["labels"] if prefix in k
         )
-        for role in ("-viewer", "-editor", "-approver")
+        for role in ("-viewer", "-editor", "-approver", "-eraser", "-auditor")
     }
-    assert aggregated == {"-viewer": ["admin", "edit", "view"], "-editor": ["admin", "edit"], "-approver": []}
+    assert aggregated == {
+        "-viewer": ["admin", "edit", "view"], "-editor": ["admin", "edit"], "-approver": [],
+        "-eraser": ["admin"], "-auditor": [],
+    }  # fmt: skip
 
 
 def _pod(scenario: str) -> Object:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.parametrize("scenario", NAMES)
 LABELS = {"name", "instance", "component", "version", "part-of", "managed-by"}
 FOR_PEOPLE = "people"
 # What KServe, the cluster, or its administrator brings.
-ELSEWHERE = {"mlflow-credentials", "mlflow-database", "registry-login"}
+ELSEWHERE = {"collector-database", "collector-hash", "mlflow-credentials", "mlflow-database", "registry-login"}
 
 
 def test_no_object_names_its_namespace(scenario: str) -> None:
@@ -44,7 +44,7 @@ def test_pods_satisfy_pod_security_restricted(scenario: str) -> None:
         assert security["runAsUser"] > 0, name
         assert security["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys(), name
-        allowed = {"emptyDir", "projected", "persistentVolumeClaim", "configMap"}
+        allowed = {"emptyDir", "projected", "persistentVolumeClaim", "configMap", "secret"}
         assert all(allowed & v.keys() for v in pod["volumes"]), name
 
 

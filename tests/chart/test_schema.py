@@ -25,6 +25,10 @@ WRONG = (
     ("serving.domain=.local", "domain"),
     ("mlflow.url=mlflow", "url"),
     ("mlflow.bundled.persistence.size=ten", "size"),
+    ("collector.url=collector:8080", "url"),
+    ("collector.replicas=0", "replicas"),
+    ("collector.persistence.size=ten", "size"),
+    ("collector.database.existingSecret=mine", "database"),
     ("test.loop=flight-delay", "loop"),
     ("test.gatewayUrl=envoy", "gatewayUrl"),
 )
@@ -32,6 +36,11 @@ TOGETHER = (
     (("watchNamespace=elsewhere",), 'expected the release\'s own namespace "serinus" or nothing, got "elsewhere"'),
     (("kfp.multiUser=true",), "expected the profile's namespace that runs belong to in kfp.namespace"),
     (("mlflow.url=http://mlflow:5000",), "set mlflow.bundled.enabled=false"),
+    (("collector.enabled=true", "collector.url=http://collector:8080"), "set collector.enabled=false"),
+    (
+        ("collector.enabled=true", "collector.replicas=2"),
+        "expected a Postgres that they share in collector.databaseUrl",
+    ),
     (("mlflow.bundled.enabled=false",), "expected the address of an MLflow server in mlflow.url"),
     (("serviceAccount.create=false",), "expected the name of an account in serviceAccount.name"),
 )

@@ -66,6 +66,7 @@ EVERYWHERE = {
     "serinus.dev/modelloops/predictions": "create",
     "serinus.dev/modelloops/labels": "create",
     "serinus.dev/modelloops/records": "get",
+    "serinus.dev/modelloops/audit": "create",
     "serinus.dev/looprequests": "get list watch create delete",
     "serinus.dev/modelapprovals": "get list watch",
     "serving.kserve.io/inferenceservices": "get list watch create patch delete",
@@ -101,15 +102,30 @@ PEOPLE: dict[str, tuple[tuple[str, str], ...]] = {
     "editor": (
         *(("create", "modelloops"), ("patch", "modelloops"), ("delete", "modelloops"), ("create", "looprequests")),
         *(("get", "modelapprovals"), ("get", "modelloops/status")),
+        *(("create", "modelloops/labels"), ("get", "modelloops/records")),
     ),
     "approver": (("get", "modelloops"), ("create", "modelapprovals"), ("get", "modelapprovals")),
+    "eraser": (("get", "modelloops/records"), ("delete", "modelloops/records")),
+    "auditor": (("get", "modelloops/audit"), ("get", "modelloops/records"), ("list", "modelapprovals")),
 }
 NEVER: dict[str, tuple[tuple[str, str], ...]] = {
-    "viewer": (("create", "modelloops"), ("patch", "modelloops"), ("create", "looprequests")),
-    "editor": (("patch", "modelloops/status"), ("delete", "looprequests"), ("update", "looprequests")),
-    "approver": (("patch", "modelloops"), ("create", "looprequests"), ("patch", "modelapprovals")),
+    "viewer": (
+        *(("create", "modelloops"), ("patch", "modelloops"), ("create", "looprequests")),
+        *(("create", "modelloops/labels"), ("get", "modelloops/records")),
+    ),
+    "editor": (
+        *(("patch", "modelloops/status"), ("delete", "looprequests"), ("update", "looprequests")),
+        *(("delete", "modelloops/records"), ("get", "modelloops/audit")),
+    ),
+    "approver": (
+        *(("patch", "modelloops"), ("create", "looprequests"), ("patch", "modelapprovals")),
+        *(("create", "modelloops/labels"), ("get", "modelloops/records")),
+    ),
+    "eraser": (("patch", "modelloops"), ("create", "modelloops/labels"), ("get", "modelloops/audit")),
+    "auditor": (("patch", "modelloops"), ("create", "modelloops/labels"), ("delete", "modelloops/records")),
 }
-"""Beside what nobody may: deleting approvals, and for all but approvers making them."""
+"""Beside what nobody may: handing on predictions, writing into the audit trail, deleting approvals, and for all but
+approvers making them."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -242,7 +258,9 @@ def test_people_may_what_their_role_says(server: ApiServer, person: str) -> None
 
 @pytest.mark.parametrize("person", PEOPLE)
 def test_people_may_not_what_their_role_does_not_say(server: ApiServer, person: str) -> None:
-    for verb, resource in (*NEVER[person], ("delete", "modelapprovals"), ("update", "modelapprovals")):
+    nobody = (("delete", "modelapprovals"), ("update", "modelapprovals"))
+    ours = (("create", "modelloops/predictions"), ("create", "modelloops/audit"))
+    for verb, resource in (*NEVER[person], *nobody, *ours):
         assert not _may(server, person, verb, "serinus.dev", resource, AWAY), f"{verb} {resource}"
     assert _may(server, person, "create", "serinus.dev", "modelapprovals", AWAY) is (person == "approver")
 

@@ -53,6 +53,19 @@ helm.sh/chart: {{ printf "%s-%s" .top.Chart.Name .top.Chart.Version | replace "+
 {{- default (printf "%s-mlflow" (include "serinus.fullname" .)) .Values.mlflow.bundled.persistence.existingClaim -}}
 {{- end -}}
 
+{{- /* Empty where there is none. */ -}}
+{{- define "serinus.collectorUrl" -}}
+{{- if .Values.collector.enabled -}}
+{{- printf "http://%s-collector.%s:8085" (include "serinus.fullname" .) .Release.Namespace -}}
+{{- else -}}
+{{- .Values.collector.url -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "serinus.hashKeySecret" -}}
+{{- default (printf "%s-collector-hash-key" (include "serinus.fullname" .)) .Values.collector.hashKeySecret.name -}}
+{{- end -}}
+
 {{- /* What PodSecurity "restricted" asks of a pod and of a container. */ -}}
 {{- define "serinus.podSecurity" -}}
 runAsNonRoot: true
@@ -94,6 +107,10 @@ prometheus.io/path: /metrics
 {{- if .Values.kfp.multiUser }}
 - {name: SERINUS_KFP_TOKEN_PATH, value: /var/run/secrets/kubeflow/pipelines/token}
 {{- end }}
+{{- with include "serinus.collectorUrl" . }}
+- {name: SERINUS_COLLECTOR_URL, value: {{ . | quote }}}
+- {name: SERINUS_COLLECTOR_TOKEN_PATH, value: /var/run/secrets/serinus/collector/token}
+{{- end }}
 - {name: SERINUS_SERVING_MODE, value: {{ .Values.serving.mode }}}
 - {name: SERINUS_GATEWAY, value: {{ .Values.serving.gateway | quote }}}
 - {name: SERINUS_DOMAIN, value: {{ .Values.serving.domain | quote }}}
@@ -105,6 +122,31 @@ prometheus.io/path: /metrics
 - {name: SERINUS_WATCH_NAMESPACE, value: {{ .Values.watchNamespace | quote }}}
 - name: SERINUS_POD_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+{{- end -}}
+
+{{- /* The tokens that these variables tell of: each is for one audience, and of no use elsewhere. */ -}}
+{{- define "serinus.tokenMounts" -}}
+{{- if .Values.kfp.multiUser }}
+- {name: kfp-token, mountPath: /var/run/secrets/kubeflow/pipelines, readOnly: true}
+{{- end }}
+{{- if include "serinus.collectorUrl" . }}
+- {name: collector-token, mountPath: /var/run/secrets/serinus/collector, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "serinus.tokenVolumes" -}}
+{{- if .Values.kfp.multiUser }}
+- name: kfp-token
+  projected:
+    sources:
+      - serviceAccountToken: {audience: pipelines.kubeflow.org, path: token, expirationSeconds: 7200}
+{{- end }}
+{{- if include "serinus.collectorUrl" . }}
+- name: collector-token
+  projected:
+    sources:
+      - serviceAccountToken: {audience: serinus-collector, path: token, expirationSeconds: 3600}
+{{- end }}
 {{- end -}}
 
 {{- define "serinus.mlflowDatabase" -}}

@@ -46,6 +46,10 @@ predictors may do is here too.
 - apiGroups: [serinus.dev]
   resources: [modelloops/records]
   verbs: [get]
+# What it did goes into the audit trail, which the collector keeps.
+- apiGroups: [serinus.dev]
+  resources: [modelloops/audit]
+  verbs: [create]
 # The jobs, their accounts, the predictors', and what these may do.
 - apiGroups: [batch]
   resources: [cronjobs]
