@@ -85,15 +85,18 @@ def erased(
     keys: Sequence[str] = (),
     hash_key: bytes = b"",
     namespace: str = "",
+    reason: str = "",
 ) -> Deed:
     """The deed for an erasure of `count` predictions. It names nobody: ids and keys are hashed with `hash_key`.
 
-    Who has the key, and is asked about one person, hashes that person's key and finds the deed.
+    Who has the key, and is asked about one person, hashes that person's key and finds the deed. reason: why, in the
+    words of who did it, which should name nobody either.
     """
     hashes = [pseudonym(each, hash_key) for each in (*ids, *keys)]
     more = f" and {len(hashes) - _NAMED} more" if len(hashes) > _NAMED else ""
     asked = f"{len(ids)} ids and {len(keys)} keys"
     said = f"{count} predictions were erased, by {asked}: {', '.join(hashes[:_NAMED])}{more}"
+    said = short(f"{said}; {reason}" if reason else said)
     figures = {"predictions": float(count), "ids": float(len(ids)), "keys": float(len(keys))}
     return _made("Erased", loop, said, by, at, hashes, figures, namespace)
 

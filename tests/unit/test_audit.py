@@ -199,6 +199,12 @@ def test_an_erasure_names_nobody_and_can_be_found_by_who_has_the_key() -> None:
     assert len(made.message) <= 2000
 
 
+def test_an_erasure_says_why_where_that_is_known() -> None:
+    made = erased("flights", 1, "ann", NOW, ids=["a"], reason="asked for on paper" + "!" * 3000)
+    assert "; asked for on paper!" in made.message
+    assert len(made.message) == 2000
+
+
 def test_the_same_erasure_told_twice_is_one_deed_and_another_is_another() -> None:
     one = erased("flights", 1, "ann", NOW, ids=["a"])
     assert erased("flights", 0, "ann", NOW, ids=["a"]).id == one.id
