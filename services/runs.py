@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from serinus.ports import Runner
 from serinus.render import pipeline
-from serinus.spec import Training
+from serinus.spec import ModelLoop
 from services.platform import Platform
 
 if TYPE_CHECKING:
@@ -23,12 +23,22 @@ def compiled() -> str:
     return PIPELINE.read_text(encoding="utf-8")
 
 
-def runner(platform: Platform, training: Training, registry: MlflowRegistry) -> Runner:
-    """A runner that makes runs by `training`; rendering its pipeline takes a tenth of a second."""
+def runner(platform: Platform, loop: ModelLoop, namespace: str, registry: MlflowRegistry) -> Runner:
+    """A runner that makes runs of `loop`, which is in `namespace`; rendering its pipeline takes a tenth of a second."""
     from serinus.adapters.kfp_api import KfpRunner
 
-    text = pipeline.render(compiled(), training, platform.pipeline_image, platform.image_pull_policy)
+    training = loop.spec.training
+    text = pipeline.render(
+        compiled(), training, platform.pipeline_image, platform.image_pull_policy, production(platform, loop, namespace)
+    )
     return KfpRunner(
         platform.kfp_url, text, platform.mlflow_url, platform.kfp_namespace, platform.kfp_token_path,
         training.deadline, registry.reason, training.service_account, refuse=registry.refuse,
     )  # fmt: skip
+
+
+def production(platform: Platform, loop: ModelLoop, namespace: str) -> pipeline.Production | None:
+    """What a run of a loop needs that learns from its own production; None for others, and where nothing is kept."""
+    if loop.spec.data.source.production is None or platform.collector is None:
+        return None
+    return pipeline.Production(platform.collector, namespace, multi_user=bool(platform.kfp_namespace))

@@ -8,35 +8,82 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any  # KFP's intermediate representation is JSON
 
 import yaml
 
 from serinus.errors import Fatal
+from serinus.render.collecting import Collector
 from serinus.spec import quantities
 from serinus.spec.model import Training
 
+TOKEN_SECRET = "serinus-collector"  # noqa: S105 - a name
+"""The Secret, where runs have their pods, whose key `token` holds a token for the collector."""
+TOKEN_LABEL = "serinus.dev/collector-token"  # noqa: S105
+"""Label of the pods that a PodDefault of the profile is to give such a token."""
 
-def render(compiled: str, training: Training, image: str, pull_policy: str = "") -> str:
+
+@dataclass(frozen=True)
+class Production:
+    """What a run needs that learns from what its loop has answered.
+
+    multi_user: Kubeflow's PodDefaults are there, and one mounts the token; else it comes from the Secret, if that is
+    there. Kubeflow Pipelines itself cannot project one.
+    """
+
+    collector: Collector
+    namespace: str  # the loop's
+    multi_user: bool = False
+
+
+def render(
+    compiled: str, training: Training, image: str, pull_policy: str = "", production: Production | None = None
+) -> str:
     """The pipeline of a loop with this `training`, as YAML; the same input gives the same text.
 
     compiled: pipelines/compiled/training.yaml. image: of the steps, unless `training.image` names another.
-    pull_policy: Always, IfNotPresent or Never; "" leaves it to Kubernetes.
+    pull_policy: Always, IfNotPresent or Never; "" leaves it to Kubernetes. production: for a loop that reads it.
     Raises Fatal when `compiled` is no pipeline, or would cache a step.
     """
     pipeline, platform = _documents(compiled)
     resources = _resources(dict(training.resources.items()))
-    extras = _extras(training, pull_policy)
+    extras = _extras(training, pull_policy) | (_token(production) if production is not None else {})
     executors = pipeline["deploymentSpec"]["executors"]
     for executor in executors.values():
         executor["container"]["image"] = training.image or image
         if resources:
             executor["container"]["resources"] = resources
+        if production is not None:
+            executor["container"]["env"] = [*executor["container"].get("env", ()), *_variables(production)]
     if extras:
         each = platform.setdefault("platforms", {}).setdefault("kubernetes", {}).setdefault("deploymentSpec", {})
         each["executors"] = {name: {**each.get("executors", {}).get(name, {}), **extras} for name in executors}
     documents = [pipeline, platform] if platform else [pipeline]
     return yaml.dump_all(documents, Dumper=_Plain, sort_keys=True, width=120)
+
+
+def _variables(production: Production) -> list[dict[str, str]]:
+    collector = production.collector
+    told = {"SERINUS_COLLECTOR_URL": collector.url, "SERINUS_COLLECTOR_NAMESPACE": production.namespace}
+    if collector.token_path:
+        told["SERINUS_COLLECTOR_TOKEN_PATH"] = collector.token_path
+    return [{"name": name, "value": value} for name, value in told.items()]
+
+
+def _token(production: Production) -> dict[str, Any]:
+    path = production.collector.token_path
+    if not path:
+        return {}
+    if production.multi_user:
+        return {"podMetadata": {"labels": {TOKEN_LABEL: "true"}}}
+    secret = {
+        "secretName": TOKEN_SECRET,
+        "secretNameParameter": {"runtimeValue": {"constant": TOKEN_SECRET}},
+        "mountPath": path.rpartition("/")[0],
+        "optional": True,  # what lacks it says so in words of its own
+    }
+    return {"secretAsVolume": [secret]}
 
 
 def content_hash(text: str) -> str:

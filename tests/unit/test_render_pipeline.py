@@ -12,8 +12,12 @@ import yaml
 
 from pipelines.compile import COMPILED
 from serinus.errors import Fatal
-from serinus.render.pipeline import content_hash, render
+from serinus.render.collecting import Collector
+from serinus.render.pipeline import TOKEN_LABEL, TOKEN_SECRET, Production, content_hash, render
 from serinus.spec.model import Training
+from services import runs
+from services.platform import Platform
+from tests.unit.loop_cases import spec
 
 IMAGE = "serinus/pipeline:0.1.0"
 PLAIN = Training(estimator="random-forest")
@@ -89,6 +93,60 @@ def test_image_resources_and_what_is_kubernetes_own_are_as_kfp_and_kfp_kubernete
     pipeline, platform = documents(render(compiled("any", full=False), FULL, IMAGE, "IfNotPresent"))
     assert [pipeline, platform] == documents(compiled("mine:1", full=True))
     assert platform == {"platforms": {"kubernetes": {"deploymentSpec": {"executors": {"exec-step": KUBERNETES}}}}}
+
+
+FOLDER = "/var/run/secrets/serinus/collector"
+COLLECTOR = Collector("http://collector:8085", f"{FOLDER}/token")
+
+
+@pytest.mark.parametrize("multi_user", [False, True])
+def test_a_run_that_reads_production_finds_the_collector_and_a_token_as_kfp_kubernetes_mounts_it(
+    multi_user: bool,
+) -> None:
+    from kfp import compiler, dsl, kubernetes
+
+    @dsl.component(base_image=IMAGE, install_kfp_package=False)  # type: ignore[untyped-decorator]
+    def step(x: str) -> str:
+        return x
+
+    @dsl.pipeline(name="one")  # type: ignore[untyped-decorator]
+    def one(x: str) -> None:
+        task = step(x=x).set_caching_options(False)
+        task.set_env_variable("SERINUS_COLLECTOR_URL", "http://collector:8085")
+        task.set_env_variable("SERINUS_COLLECTOR_NAMESPACE", "team")
+        task.set_env_variable("SERINUS_COLLECTOR_TOKEN_PATH", f"{FOLDER}/token")
+        if multi_user:
+            kubernetes.add_pod_label(task, TOKEN_LABEL, "true")
+        else:
+            kubernetes.use_secret_as_volume(task, TOKEN_SECRET, FOLDER, optional=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "one.yaml"
+        compiler.Compiler().compile(one, str(path))
+        expected = documents(path.read_text())
+    made = render(compiled("any", full=False), PLAIN, IMAGE, production=Production(COLLECTOR, "team", multi_user))
+    assert documents(made) == expected
+
+
+def test_a_collector_that_asks_for_no_token_is_shown_none() -> None:
+    made = render(compiled("any", full=False), PLAIN, IMAGE, production=Production(Collector("http://c"), "team"))
+    (pipeline,) = documents(made)
+    (executor,) = pipeline["deploymentSpec"]["executors"].values()
+    assert [e["name"] for e in executor["container"]["env"]] == ["SERINUS_COLLECTOR_URL", "SERINUS_COLLECTOR_NAMESPACE"]
+
+
+def test_only_runs_of_loops_that_learn_from_production_are_told_of_the_collector() -> None:
+    learning = spec("collect: {}")
+    source = learning.spec.data.source.model_validate({"production": {}})
+    data = learning.spec.data.model_copy(update={"source": source})
+    learning = learning.model_copy(update={"spec": learning.spec.model_copy(update={"data": data})})
+    urls = ("http://mlflow", "http://prometheus", "http://kfp")
+    here = Platform(*urls, collector_url=COLLECTOR.url, collector_token_path=COLLECTOR.token_path)
+    theirs = Platform(*urls, "profile", collector_url=COLLECTOR.url, collector_token_path=COLLECTOR.token_path)
+    assert runs.production(here, learning, "team") == Production(COLLECTOR, "team")
+    assert runs.production(theirs, learning, "team") == Production(COLLECTOR, "team", multi_user=True)
+    assert runs.production(here, spec("collect: {}"), "team") is None
+    assert runs.production(Platform(*urls), learning, "team") is None
 
 
 def test_a_loop_that_asks_for_nothing_gets_the_compiled_pipeline_with_the_platforms_image() -> None:
