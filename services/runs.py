@@ -23,13 +23,13 @@ def compiled() -> str:
     return PIPELINE.read_text(encoding="utf-8")
 
 
-def runner(platform: Platform, loop: ModelLoop, namespace: str, registry: MlflowRegistry) -> Runner:
-    """A runner that makes runs of `loop`, which is in `namespace`; rendering its pipeline takes a tenth of a second."""
+def runner(platform: Platform, loop: ModelLoop, registry: MlflowRegistry) -> Runner:
+    """A runner that makes runs of `loop`; rendering its pipeline takes a tenth of a second."""
     from serinus.adapters.kfp_api import KfpRunner
 
     training = loop.spec.training
     text = pipeline.render(
-        compiled(), training, platform.pipeline_image, platform.image_pull_policy, production(platform, loop, namespace)
+        compiled(), training, platform.pipeline_image, platform.image_pull_policy, production(platform, loop)
     )
     return KfpRunner(
         platform.kfp_url, text, platform.mlflow_url, platform.kfp_namespace, platform.kfp_token_path,
@@ -37,8 +37,8 @@ def runner(platform: Platform, loop: ModelLoop, namespace: str, registry: Mlflow
     )  # fmt: skip
 
 
-def production(platform: Platform, loop: ModelLoop, namespace: str) -> pipeline.Production | None:
+def production(platform: Platform, loop: ModelLoop) -> pipeline.Production | None:
     """What a run of a loop needs that learns from its own production; None for others, and where nothing is kept."""
     if loop.spec.data.source.production is None or platform.collector is None:
         return None
-    return pipeline.Production(platform.collector, namespace, multi_user=bool(platform.kfp_namespace))
+    return pipeline.Production(platform.collector, multi_user=bool(platform.kfp_namespace))

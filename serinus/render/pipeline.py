@@ -33,7 +33,6 @@ class Production:
     """
 
     collector: Collector
-    namespace: str  # the loop's
     multi_user: bool = False
 
 
@@ -65,7 +64,7 @@ def render(
 
 def _variables(production: Production) -> list[dict[str, str]]:
     collector = production.collector
-    told = {"SERINUS_COLLECTOR_URL": collector.url, "SERINUS_COLLECTOR_NAMESPACE": production.namespace}
+    told = {"SERINUS_COLLECTOR_URL": collector.url}
     if collector.token_path:
         told["SERINUS_COLLECTOR_TOKEN_PATH"] = collector.token_path
     return [{"name": name, "value": value} for name, value in told.items()]

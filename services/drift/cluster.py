@@ -31,5 +31,5 @@ def check(platform: Platform, namespace: str, loop: str, now: datetime) -> job.L
     registry = MlflowRegistry(platform.mlflow_url)
     metrics = PrometheusMetrics(platform.prometheus_url, TIMEOUT, where={"namespace": namespace})
     with contextlib.closing(metrics), tempfile.TemporaryDirectory(prefix="models-") as models:
-        runner = runs.runner(platform, spec, namespace, registry)
+        runner = runs.runner(platform, spec, registry)
         return job.check(spec, KubeLedger(kube, namespace), registry, metrics, runner, now, models=Path(models))

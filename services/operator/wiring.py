@@ -61,7 +61,7 @@ class ClusterWiring:
             GuardedMetrics(self._counters(namespace), self._prometheus),
             _Router(lambda: self._router(namespace, loop, current)),
             GuardedRegistry(self._registry, self._mlflow),
-            GuardedRunner(lambda: self._looking(current), lambda: self._making(namespace, current), self._kfp),
+            GuardedRunner(lambda: self._looking(current), lambda: self._making(current), self._kfp),
             KubeLedger(self._kube, namespace, lambda name: self._inbox(namespace, name)),
         )
 
@@ -115,9 +115,9 @@ class ClusterWiring:
                 )  # fmt: skip
             return self._runners[deadline]
 
-    def _making(self, namespace: str, current: Current) -> Runner:
+    def _making(self, current: Current) -> Runner:
         """A runner that makes the loop's own runs; rendering its pipeline takes a tenth of a second, seldom."""
-        return runs.runner(self._platform, current.known, namespace, self._registry)
+        return runs.runner(self._platform, current.known, self._registry)
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,6 @@ def test_a_run_that_reads_production_finds_the_collector_and_a_token_as_kfp_kube
     def one(x: str) -> None:
         task = step(x=x).set_caching_options(False)
         task.set_env_variable("SERINUS_COLLECTOR_URL", "http://collector:8085")
-        task.set_env_variable("SERINUS_COLLECTOR_NAMESPACE", "team")
         task.set_env_variable("SERINUS_COLLECTOR_TOKEN_PATH", f"{FOLDER}/token")
         if multi_user:
             kubernetes.add_pod_label(task, TOKEN_LABEL, "true")
@@ -124,15 +123,15 @@ def test_a_run_that_reads_production_finds_the_collector_and_a_token_as_kfp_kube
         path = Path(folder) / "one.yaml"
         compiler.Compiler().compile(one, str(path))
         expected = documents(path.read_text())
-    made = render(compiled("any", full=False), PLAIN, IMAGE, production=Production(COLLECTOR, "team", multi_user))
+    made = render(compiled("any", full=False), PLAIN, IMAGE, production=Production(COLLECTOR, multi_user))
     assert documents(made) == expected
 
 
 def test_a_collector_that_asks_for_no_token_is_shown_none() -> None:
-    made = render(compiled("any", full=False), PLAIN, IMAGE, production=Production(Collector("http://c"), "team"))
+    made = render(compiled("any", full=False), PLAIN, IMAGE, production=Production(Collector("http://c")))
     (pipeline,) = documents(made)
     (executor,) = pipeline["deploymentSpec"]["executors"].values()
-    assert [e["name"] for e in executor["container"]["env"]] == ["SERINUS_COLLECTOR_URL", "SERINUS_COLLECTOR_NAMESPACE"]
+    assert [e["name"] for e in executor["container"]["env"]] == ["SERINUS_COLLECTOR_URL"]
 
 
 def test_only_runs_of_loops_that_learn_from_production_are_told_of_the_collector() -> None:
@@ -143,10 +142,10 @@ def test_only_runs_of_loops_that_learn_from_production_are_told_of_the_collector
     urls = ("http://mlflow", "http://prometheus", "http://kfp")
     here = Platform(*urls, collector_url=COLLECTOR.url, collector_token_path=COLLECTOR.token_path)
     theirs = Platform(*urls, "profile", collector_url=COLLECTOR.url, collector_token_path=COLLECTOR.token_path)
-    assert runs.production(here, learning, "team") == Production(COLLECTOR, "team")
-    assert runs.production(theirs, learning, "team") == Production(COLLECTOR, "team", multi_user=True)
-    assert runs.production(here, spec("collect: {}"), "team") is None
-    assert runs.production(Platform(*urls), learning, "team") is None
+    assert runs.production(here, learning) == Production(COLLECTOR)
+    assert runs.production(theirs, learning) == Production(COLLECTOR, multi_user=True)
+    assert runs.production(here, spec("collect: {}")) is None
+    assert runs.production(Platform(*urls), learning) is None
 
 
 def test_a_loop_that_asks_for_nothing_gets_the_compiled_pipeline_with_the_platforms_image() -> None:
