@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import tempfile
 import threading
 import time
@@ -18,7 +19,7 @@ from typing import TypeVar
 
 from serinus.adapters import kfp_local_folder
 from serinus.errors import Fatal, GateFailed, Retryable, SerinusError
-from serinus.ports import ModelStore
+from serinus.ports import ModelStore, Records
 
 T = TypeVar("T")
 PATIENCE = 60.0  # seconds to wait for a registry that is away: its restart takes 10
@@ -50,6 +51,19 @@ def open_store(mlflow_uri: str) -> ModelStore:
     from serinus.adapters.mlflow import MlflowRegistry
 
     return MlflowRegistry(mlflow_uri)
+
+
+def open_records(loop: str) -> Records:
+    """What production answered, as the collector that the environment names keeps it for the loop (as JSON).
+
+    Raises Fatal where there is none.
+    """
+    from serinus.adapters.collector_api import CollectorClient
+
+    url, token_path = os.environ.get("SERINUS_COLLECTOR_URL", ""), os.environ.get("SERINUS_COLLECTOR_TOKEN_PATH", "")
+    if not url:
+        raise Fatal("expected the collector's URL in SERINUS_COLLECTOR_URL, got nothing; is there a collector?")
+    return CollectorClient(url, json.loads(loop)["metadata"].get("namespace") or "local", token_path)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,6 @@ def ingest(loop: str, trigger: str, mlflow_uri: str, folder: str, dataset: dsl.O
     with wiring.step("ingest", loop, trigger, mlflow_uri):
         from serinus.steps import ingest as body
 
-        about = body.run(loop, folder, Path(dataset.path), wiring.now())
+        about = body.run(loop, folder, Path(dataset.path), wiring.now(), lambda: wiring.open_records(loop))
         shows.dataset(about, dataset)
         return about.version

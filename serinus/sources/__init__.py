@@ -4,7 +4,8 @@ whether they are good enough (steps/check.py) does not.
 
 from __future__ import annotations
 
-from serinus.sources import files, python, sql
+from serinus.sources import files, production, python, sql
+from serinus.sources.place import Open, Place
 from serinus.sources.reading import Read, describe, read
 from serinus.sources.snapshot import open_snapshot, snapshot
 
@@ -12,6 +13,7 @@ TABLE: dict[str, Read] = {
     "files": files.read,
     "sql": sql.read,
     "python": python.read,
+    "production": production.read,
 }
 
-__all__ = ["TABLE", "Read", "describe", "open_snapshot", "read", "snapshot"]
+__all__ = ["TABLE", "Open", "Place", "Read", "describe", "open_snapshot", "read", "snapshot"]

@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 class Columns:
     """Names by what they become."""
 
-    time: str
+    time: str  # "": no column that every row has a time in
     numbers: tuple[str, ...]
     texts: tuple[str, ...]
+    times: tuple[str, ...] = ()  # more times, which may be missing (NaT)
 
     @property
     def all(self) -> tuple[str, ...]:
         """Every needed column, once."""
-        return (self.time, *self.numbers, *self.texts)
+        return (*filter(None, [self.time]), *self.times, *self.numbers, *self.texts)
 
     @staticmethod
     def of(spec: ModelLoop) -> Columns:
@@ -56,7 +57,8 @@ def typed(frame: pd.DataFrame, columns: Columns, where: str) -> pd.DataFrame:
     import pandas as pd
 
     present([str(c) for c in frame.columns], columns, where)
-    made: dict[str, Any] = {columns.time: _times(frame[columns.time], where)}
+    made: dict[str, Any] = {columns.time: _every(_times(frame[columns.time], where), where)} if columns.time else {}
+    made |= {c: _times(frame[c], where) for c in columns.times}
     made |= {c: _numbers(frame[c], where) for c in columns.numbers}
     made |= {c: _texts(frame[c], where) for c in columns.texts}
     return pd.DataFrame(made).reset_index(drop=True)
@@ -73,8 +75,14 @@ def _times(values: pd.Series[Any], where: str) -> pd.Series[Any]:
         times = pd.to_datetime(values, utc=True, format="ISO8601" if text else None).astype("datetime64[us, UTC]")
     except (ValueError, TypeError, OverflowError) as error:
         raise DataError(f"{place}: expected timestamps or ISO 8601 text: {error}") from error
+    return times
+
+
+def _every(times: pd.Series[Any], where: str) -> pd.Series[Any]:
     if count := int(times.isna().sum()):
-        raise DataError(f"{place}: expected a time in every row, got {count} of {len(times)} without one")
+        raise DataError(
+            f"{where}: column {times.name}: expected a time in every row, got {count} of {len(times)} without one"
+        )
     return times
 
 

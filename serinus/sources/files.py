@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from serinus.errors import DataError, SerinusError, Unavailable
 from serinus.facts import Window
 from serinus.sources.columns import Columns, present, typed
+from serinus.sources.place import Place
 from serinus.spec import Source
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ ENDINGS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".csv.gz": "c
 NO_NUMBER = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]  # in a CSV's numbers and times
 
 
-def read(source: Source, columns: Columns, window: Window, folder: Path | None) -> pd.DataFrame:
+def read(source: Source, columns: Columns, window: Window, place: Place) -> pd.DataFrame:
     """The needed columns of every file, in the order of their names.
 
     Parquet files whose statistics say that they end before the newest one's window are left unread. A column of a
@@ -35,7 +36,7 @@ def read(source: Source, columns: Columns, window: Window, folder: Path | None) 
 
     assert source.files is not None  # noqa: S101 - read() came here because it is set
     uri, form = source.files.uri, source.files.format
-    fs, path = _opened(uri, folder)
+    fs, path = _opened(uri, place.folder)
     with _told(f"files {uri}"):
         names = _names(fs, path)
     if not names:
@@ -43,7 +44,7 @@ def read(source: Source, columns: Columns, window: Window, folder: Path | None) 
             f"files {uri}: expected a file, a folder of Parquet or CSV files, or a glob that matches some; found none"
         )
     kinds = {name: _kind(name, form) for name in names}
-    ends = {name: _end(fs, name, columns) for name, kind in kinds.items() if kind == "parquet"}
+    ends = {name: _end(fs, name, columns) for name, kind in kinds.items() if kind == "parquet" and columns.time}
     newest = max((end for end in ends.values() if end is not None), default=None)
     length = window.end - window.start
     frames = []
@@ -88,7 +89,7 @@ def _kind(name: str, form: str) -> str:
     if kind is None:
         raise DataError(
             f"file {name}: expected a name that ends in {', '.join(ENDINGS)};"
-            " rename it, move it away, or set data.source.files.format"
+            " rename it, move it away, or say `format` beside the uri"
         )
     return kind
 
@@ -129,7 +130,7 @@ def _csv(fs: Any, name: str, columns: Columns) -> pd.DataFrame:
         frame = pd.read_csv(
             file,
             usecols=list(columns.all),
-            dtype=dict.fromkeys((columns.time, *columns.texts), str),
+            dtype={c: str for c in columns.all if c not in columns.numbers},
             na_values=nulls,
             keep_default_na=False,
             float_precision="round_trip",  # the default is off by a last bit, and content would depend on the format

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serinus import usercode
 from serinus.errors import DataError, SerinusError
 from serinus.facts import Window
 from serinus.sources.columns import Columns, typed
+from serinus.sources.place import Place
 from serinus.spec import Source
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def read(source: Source, columns: Columns, window: Window, folder: Path | None) -> pd.DataFrame:
+def read(source: Source, columns: Columns, window: Window, place: Place) -> pd.DataFrame:
     """What the function gives for the window. Raises DataError when it fails or gives no DataFrame."""
     import pandas as pd
 
     where = f"python {source.python}"
-    function = usercode.resolve(str(source.python), folder)
+    function = usercode.resolve(str(source.python), place.folder)
     try:
         frame = function(window)
     except SerinusError:  # it may say itself what is wrong, and whether to look again

@@ -11,23 +11,25 @@ from typing import TYPE_CHECKING
 from serinus.errors import DataError
 from serinus.facts import Window
 from serinus.sources.columns import Columns
+from serinus.sources.place import Open, Place
 from serinus.spec import ModelLoop, Source
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Read = Callable[[Source, Columns, Window, Path | None], "pd.DataFrame"]
-"""A source: (its part of the spec, the needed columns, the window asked for, the YAML's folder) -> typed rows.
+Read = Callable[[Source, Columns, Window, Place], "pd.DataFrame"]
+"""A source: (its part of the spec, the needed columns, the window asked for, where it is read from) -> typed rows.
 
 It may give more rows than the window's, not fewer; `columns.typed` makes the types. What it cannot give is a
 DataError, a server that cannot be asked is Unavailable.
 """
 
 
-def read(spec: ModelLoop, folder: Path | None, now: datetime) -> pd.DataFrame:
+def read(spec: ModelLoop, folder: Path | None, now: datetime, records: Open | None = None) -> pd.DataFrame:
     """The window's rows: from the newest row less `data.history` to the newest row, both included, sorted by time.
 
     folder: where the ModelLoop file lies; relative paths and the user's modules are found from it.
+    records: opens the collector's records, for the source `production`.
     now: the end of the window that sql and python sources are asked for; its start lies `data.history` earlier, and
     `checks.maxAge` more where that is set, so that a late source still fills its window.
     Columns: time, label, features, and the slices that are none of these; types as `sources.columns` says.
@@ -38,12 +40,22 @@ def read(spec: ModelLoop, folder: Path | None, now: datetime) -> pd.DataFrame:
     data = spec.spec.data
     asked = Window(now - data.history - (data.checks.max_age or timedelta()), now)
     kind = next(name for name in TABLE if getattr(data.source, name) is not None)
-    frame = TABLE[kind](data.source, Columns.of(spec), asked, folder)
+    frame = TABLE[kind](data.source, Columns.of(spec), asked, _place(spec, folder, records))
     if frame.empty:
         raise DataError(f"{describe(spec)}: expected rows, got none")
     window = frame[frame[data.time] >= frame[data.time].max() - data.history]
     ordered: pd.DataFrame = window.sort_values(data.time, kind="stable", ignore_index=True)
     return ordered
+
+
+def _place(spec: ModelLoop, folder: Path | None, records: Open | None) -> Place:
+    collect, data = spec.spec.collect, spec.spec.data
+    features = (*data.features.numeric, *data.features.categorical)
+    if collect is None:
+        return Place(folder, spec.name, data.label, records)
+    kept = features if collect.columns is None else collect.columns
+    hidden = tuple(name for name in collect.hash if name in features)
+    return Place(folder, spec.name, data.label, records, kept, hidden)
 
 
 def describe(spec: ModelLoop) -> str:
@@ -53,4 +65,6 @@ def describe(spec: ModelLoop) -> str:
         return f"files {source.files.uri}"
     if source.sql is not None:
         return f"sql {re.sub(r'//.*@', '//', source.sql.url).partition('?')[0]}"
+    if source.production is not None:
+        return f"production of {spec.name}"
     return f"python {source.python}"

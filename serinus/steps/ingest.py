@@ -10,11 +10,12 @@ from serinus.facts import Dataset
 from serinus.spec import ModelLoop
 
 
-def run(loop: str, folder: str, out: Path, now: datetime) -> Dataset:
+def run(loop: str, folder: str, out: Path, now: datetime, records: sources.Open | None = None) -> Dataset:
     """Read the window's rows and write their snapshot into `out`.
 
-    loop: the ModelLoop as JSON. folder: where its file lies; "" where there is none. Raises DataError.
+    loop: the ModelLoop as JSON. folder: where its file lies; "" where there is none. records: opens the collector's
+    records, for a loop that learns from its own production. Raises DataError, Unavailable.
     """
     spec = ModelLoop.model_validate_json(loop)
-    frame = sources.read(spec, Path(folder) if folder else None, now)
+    frame = sources.read(spec, Path(folder) if folder else None, now, records)
     return sources.snapshot(frame, sources.describe(spec), spec.spec.data.time, out)
