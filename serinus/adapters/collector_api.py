@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,7 +40,8 @@ class CollectorClient:
     """The collector at `url`, for the loops of one namespace. For any number of threads.
 
     token_path: file of a token for the audience serinus-collector, "" for none; read anew for each request, since the
-    kubelet replaces it. timeout: seconds for one request. by: who erases, where the collector does not know it better.
+    kubelet replaces it. timeout: seconds for one request. by: who erases, where the collector does not know it
+    better; reason: why, without names of people.
     hash: columns of added predictions of which keyed hashes are kept.
 
     Raises Unavailable (away, slow, 5xx, no answer of the collector's), Forbidden (401, 403), Fatal (what the collector
@@ -55,6 +56,7 @@ class CollectorClient:
         timeout: float = 30.0,
         *,
         by: str = "",
+        reason: str = "",
         hash: Sequence[str] = (),
     ) -> None:
         if not url.startswith(("http://", "https://")):
@@ -62,7 +64,7 @@ class CollectorClient:
         self._url = url.rstrip("/")
         self._namespace = namespace
         self._token_path = Path(token_path) if token_path else None
-        self._by = by
+        self._by, self._reason = by, reason
         self._hash = list(hash)
         # The environment's proxies are for the world outside; the collector is a neighbour.
         self._client = httpx.Client(timeout=timeout, trust_env=False, headers={"Accept": "application/json"})
@@ -71,22 +73,18 @@ class CollectorClient:
 
     def add(self, loop: str, predictions: Sequence[Prediction]) -> Taken:
         """Keep answered rows; an id that is held already stays as it is."""
-        return self._give(
-            f"{self._place(loop)}/predictions",
-            predictions,
-            lambda some: {"hash": self._hash, "predictions": [_prediction(item) for item in some]},
-        )
+        items = [_prediction(item) for item in predictions]
+        return self._give(f"{self._place(loop)}/predictions", "predictions", items, {"hash": self._hash})
 
     def label(self, loop: str, labels: Sequence[Label]) -> Taken:
         """Keep truths, in the order given, each with one of the outcomes of `LabelOutcome`."""
-        path = f"{self._place(loop)}/labels"
-        return self._give(path, labels, lambda some: {"labels": [_label(item) for item in some]})
+        return self._give(f"{self._place(loop)}/labels", "labels", [_label(item) for item in labels])
 
     def erase(self, loop: str, ids: Sequence[str] = (), keys: Sequence[str] = ()) -> int:
         """Forget these predictions and their labels for good; returns how many predictions that were."""
         total = 0
         for some_ids, some_keys in _names(ids, keys):
-            body = {"ids": some_ids, "keys": some_keys, "by": self._by}
+            body = {"ids": some_ids, "keys": some_keys, "by": self._by, "reason": self._reason}
             total += self._number(self._post(f"{self._place(loop)}/erase", body), "erased")
         return total
 
@@ -133,10 +131,19 @@ class CollectorClient:
     def _place(self, loop: str) -> str:
         return f"/loops/{quote(self._namespace, safe='')}/{quote(loop, safe='')}"
 
-    def _give(self, path: str, items: Sequence[T], body: Callable[[Sequence[T]], Mapping[str, Any]]) -> Taken:
+    def _give(
+        self, path: str, what: str, items: Sequence[Mapping[str, Any]], more: Mapping[str, Any] | None = None
+    ) -> Taken:
         outcomes, problems = Counter[str](), list[str]()
         for start in range(0, len(items), BATCH):
-            answer = self._post(path, body(items[start : start + BATCH]))
+            written: list[orjson.Fragment] = []
+            for item in items[start : start + BATCH]:
+                try:
+                    written.append(orjson.Fragment(orjson.dumps(item)))
+                except orjson.JSONEncodeError as error:  # half a character, say
+                    outcomes["invalid"] += 1
+                    problems.append(f"{what}: expected values that JSON can hold: {error}")
+            answer = self._post(path, {**(more or {}), what: written})
             try:
                 outcomes.update({str(name): int(number) for name, number in answer["outcomes"].items()})
                 problems += map(str, answer["problems"])

@@ -94,7 +94,7 @@ def _serve(args: argparse.Namespace, url: str) -> None:
         host, port = sock.getsockname()[:2]
         server = collector(
             Settings(
-                url=url,
+                database=url,
                 hash_key_file=args.hash_key_file,
                 audit_file=args.audit_file,
                 kubernetes=args.auth == "kubernetes",

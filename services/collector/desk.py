@@ -117,11 +117,15 @@ class Desk:
     # --- what is forgotten -------------------------------------------------------------------------------------------
 
     def erase(self, ask: Ask) -> Reply:
-        """POST {"ids", "keys", "by"}; answers {"erased": n} once the audit trail has it too."""
+        """POST {"ids", "keys", "by"?, "reason"?}; answers {"erased": n} once the audit trail has it too."""
         ids, keys, given = _named(ask)
-        by = _by(ask, given.get("by", ""))
+        by, reason = _by(ask, given.get("by", "")), given.get("reason", "")
+        if not isinstance(reason, str):
+            raise Refused(f"reason: expected a text, got {shown(reason)}")
+        if not ids and not keys:
+            return said(200, {"erased": 0})
         count = self.store.records(ask.namespace).erase(ask.loop, ids, keys)
-        deed = erased(ask.loop, count, by, self.now(), ids, keys, self.store.hash_key, _of(ask))
+        deed = erased(ask.loop, count, by, self.now(), ids, keys, self.store.hash_key, _of(ask), reason)
         self.store.audit.append([deed])
         return said(200, {"erased": count})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -23,20 +23,20 @@ from services.collector.table import router
 class Settings:
     """What the command line says; the address apart."""
 
-    url: str  # of the database; holds a password
-    hash_key_file: Path | None
-    audit_file: Path | None
-    kubernetes: bool
-    home: str
-    retention: timedelta
-    forget_every: timedelta
-    threads: int
-    queue: int
-    body: int  # bytes
-    pending: int  # bytes
-    upload: float  # seconds
-    drain: float  # seconds
-    grace: float  # seconds
+    database: str = field(repr=False)  # its URL, which holds a password
+    hash_key_file: Path | None = None
+    audit_file: Path | None = None
+    kubernetes: bool = False  # who may do what is asked of the API server
+    home: str = ""  # the one namespace that it is for, "": all
+    retention: timedelta = timedelta(days=90)
+    forget_every: timedelta = timedelta(hours=1)
+    threads: int = 4
+    queue: int = 64
+    body: int = 8 * 1024 * 1024
+    pending: int = 64 * 1024 * 1024
+    upload: float = 30.0  # seconds
+    drain: float = 5.0  # seconds
+    grace: float = 30.0  # seconds
 
 
 def collector(settings: Settings, now: Callable[[], datetime]) -> Collector:
@@ -49,7 +49,7 @@ def collector(settings: Settings, now: Callable[[], datetime]) -> Collector:
         from serinus.adapters.audit_file import FileAudit
 
         audit = FileAudit(settings.audit_file)
-    store = Store(settings.url, hash_key(settings.hash_key_file), audit)
+    store = Store(settings.database, hash_key(settings.hash_key_file), audit)
     metrics = CollectorMetrics()
     guard: Guard = Anybody()
     kept = retention.same(settings.retention)
