@@ -1,0 +1,60 @@
+"""The ports Recorder, Records and Audit over HTTP: in front of SQLite and Postgres they keep the same promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serinus.adapters.collector_api import CollectorClient
+from tests.contract.audit_suite import AuditPromises
+from tests.contract.records_cases import Both, Open
+from tests.contract.records_suite import RecordsPromises
+from tests.servers.collector import Collector, collector, threaded
+from tests.servers.mlflow import free_port
+from tests.servers.postgres import Postgres, postgres
+
+__all__ = ["postgres"]  # a fixture
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """A collector that the tests share; each has a namespace of its own."""
+    database: Postgres | None = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    folder = tmp_path_factory.mktemp("collector")
+    with collector(folder, database.fresh() if database else f"sqlite:///{folder}/records.db") as running:
+        yield running
+
+
+@pytest.fixture
+def nobody() -> CollectorClient:
+    return CollectorClient(f"http://127.0.0.1:{free_port()}", timeout=5)
+
+
+class TestRecords(RecordsPromises):
+    @pytest.fixture
+    def open(self, server: Collector) -> Open:
+        return server.client
+
+    @pytest.fixture
+    def away(self, nobody: CollectorClient) -> Both:
+        return nobody
+
+
+class TestAudit(AuditPromises):
+    @pytest.fixture(params=["sqlite", "postgres", "file"])
+    def backend(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    @pytest.fixture
+    def audit(self, request: pytest.FixtureRequest, backend: str, tmp_path: Path) -> Iterator[CollectorClient]:
+        database = f"sqlite:///{tmp_path}/records.db"
+        if backend == "postgres":
+            database = request.getfixturevalue("postgres").fresh()
+        with threaded(tmp_path, database, audit_file=tmp_path / "audit.jsonl" if backend == "file" else None) as url:
+            yield CollectorClient(url)
+
+    @pytest.fixture
+    def away(self, nobody: CollectorClient) -> CollectorClient:
+        return nobody
