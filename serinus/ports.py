@@ -111,7 +111,7 @@ class Archive(Protocol):
         ...
 
     def dataset(self, loop: str, version: int, into: Path) -> Path:
-        """Download the rows that a version was made from to the new directory `into`, and return it.
+        """Download the rows that a version was made from to the new directory `into`, and return where they are.
 
         Raises Fatal when they were not kept with it.
         """

@@ -1,8 +1,9 @@
-"""The ports Registry and ModelStore over an MLflow server (3.x).
+"""The ports Registry, ModelStore and Archive over an MLflow server (3.x).
 
 A loop is a registered model and an experiment of its name. A version's model directory lies in the artifact folder
-`model` of the run that `register` makes; `evaluation.json`, the card and `rollout.json` lie beside it. What the loop
-needs of a version is on the version itself, as tags `serinus.*`, so that one look costs one or two requests.
+`model` of the run that `register` makes; its evaluation, origin, rows, rollouts and card lie beside it (papers.py).
+What the loop needs of a version is on the version itself, as tags `serinus.*`, so that one look costs one or two
+requests.
 
 MLflow's own client does the talking: it knows every way of authentication and every artifact store. It takes 1.1 s to
 import (0.7 s beside pandas), hence only when the first question is asked.
@@ -20,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from serinus import artifact, wire
-from serinus.adapters import importing
+from serinus.adapters import importing, mlflow_papers
 from serinus.adapters import mlflow_entities as entities
 from serinus.adapters.mlflow_entities import DATASET, DIGEST, METRICS, MODEL, OUTCOME, REASON, STEP, TRIGGER
 from serinus.adapters.model_dir import whole
 from serinus.errors import Fatal, Unavailable
-from serinus.facts import Alias, Contract, RolloutRecord, Version
+from serinus.facts import Alias, Contract, Papers, RolloutRecord, Version
 
 _FATAL = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "BAD_REQUEST")
 
@@ -86,7 +87,9 @@ class MlflowRegistry:
             entities.or_none("RESOURCE_DOES_NOT_EXIST", lambda: client.delete_registered_model_alias(loop, alias))
 
     def record(self, loop: str, record: RolloutRecord) -> None:
-        """Keep how a rollout ended with the version. Idempotent. Raises Fatal when there is no such version."""
+        """Keep how a rollout ended with the version, and make its card anew. Idempotent. Raises Fatal when there is no
+        such version.
+        """
         tags = {
             "serinus.rollout.reason": record.reason,
             "serinus.rollout.stable": "" if record.stable is None else str(record.stable),
@@ -98,10 +101,12 @@ class MlflowRegistry:
         with self._asking() as client:
             version = client.get_model_version(loop, str(record.version))
             if version.run_id:
-                client.log_text(version.run_id, wire.dump(record).decode(), "rollout.json")
+                mlflow_papers.add_rollout(client, version.run_id, record)
             for key, value in tags.items():
                 if value:
                     client.set_model_version_tag(loop, version.version, key, value[: entities.LONGEST_TAG])
+            if version.run_id:
+                mlflow_papers.write_card(client, loop, record.version)
 
     # --- ModelStore ----------------------------------------------------------------------------------------------
 
@@ -173,6 +178,21 @@ class MlflowRegistry:
                 return tags[STEP], tags.get(REASON, "")
         return None
 
+    # --- Archive -------------------------------------------------------------------------------------------------
+
+    def papers(self, loop: str, version: int) -> Papers:
+        """All that is kept with a version, serving or long retired. Raises Fatal when there is no such version."""
+        with self._asking() as client:
+            return mlflow_papers.read(client, loop, version)
+
+    def dataset(self, loop: str, version: int, into: Path) -> Path:
+        """Download the rows that a version was made from to the new directory `into`, and return where they are.
+
+        Raises Fatal when they were not kept with it.
+        """
+        with self._asking() as client:
+            return mlflow_papers.rows(client, loop, version, into)
+
     # --- how -----------------------------------------------------------------------------------------------------
 
     def _of(self, loop: str, trigger: str) -> list[Version]:
@@ -181,7 +201,10 @@ class MlflowRegistry:
     def _challenge(self, client: Any, loop: str, trigger: str) -> Version:
         """Give the version of `trigger` the alias, unless it had its chance: a repeated call must not bring it back."""
         made, newest = self._of(loop, trigger)[0], self.versions(loop)[-1].number
-        tried = OUTCOME in client.get_model_version(loop, str(made.number)).tags
+        tags = client.get_model_version(loop, str(made.number)).tags
+        if mlflow_papers.CARD not in tags:
+            mlflow_papers.write_card(client, loop, made.number)
+        tried = OUTCOME in tags
         if made.number == newest and not tried and not made.aliases:
             client.set_registered_model_alias(loop, "challenger", str(made.number))
             made = replace(made, aliases=frozenset({"challenger"}))

@@ -115,13 +115,14 @@ def versions(client: Any, loop: str) -> tuple[Version, ...]:
     found, token = [], None
     while True:
         page = client.search_model_versions(f"name = '{loop}'", max_results=1000, page_token=token)
-        found += [_version(each) for each in page if each.status == "READY"]
+        found += [version(each) for each in page if each.status == "READY"]
         token = page.token
         if not token:
-            return tuple(sorted(found, key=lambda version: version.number))
+            return tuple(sorted(found, key=lambda each: each.number))
 
 
-def _version(each: Any) -> Version:
+def version(each: Any) -> Version:
+    """What MLflow says of a version, without aliases."""
     return Version(
         loop=each.name,
         number=int(each.version),

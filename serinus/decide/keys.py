@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import cast, get_args
 
 from serinus.facts import Cause
 
@@ -17,3 +18,9 @@ def run_key(loop: str, cause: Cause, end: datetime) -> str:
     if end.tzinfo is None:
         raise ValueError(f"expected the window's end with a time zone, got {end.isoformat()}; pass UTC")
     return f"{loop}-{cause}-{end.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def cause(loop: str, key: str) -> Cause:
+    """Why the run with this key was made; `manual` for a key that a person made up."""
+    said = key.removeprefix(f"{loop}-").partition("-")[0]
+    return cast(Cause, said) if said in get_args(Cause) else "manual"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -12,12 +12,12 @@ from uuid import uuid4
 
 import pytest
 
-from serinus import artifact
+from serinus import artifact, wire
 from serinus.adapters.fakes.registry import FakeRegistry
 from serinus.adapters.mlflow import MlflowRegistry
 from serinus.errors import ArtifactError, Fatal, Unavailable
-from serinus.facts import Measured, Reference
-from tests.made_up_models import model_dir, record
+from serinus.facts import Contract, Measured, Reference
+from tests.made_up_models import model_dir, papers_of, record
 from tests.servers.mlflow import free_port, mlflow_uri  # noqa: F401
 
 pytestmark = pytest.mark.xdist_group("mlflow")  # one server for them all
@@ -210,6 +210,48 @@ def test_why_a_run_registered_nothing_is_kept_and_the_latest_word_counts(store: 
     assert store.versions(loop) == ()
 
 
+def test_papers_are_all_that_was_kept_with_a_version(store: Store, loop: str, tmp_path: Path) -> None:
+    reference = Reference(2, {"accuracy": Measured(0.5, 0.4, 0.0, 1.0, 2)}, (), (), {"temp": (1.0, None)})
+    model = model_dir(tmp_path / "model", reference=reference)
+    extras, kept = papers_of(tmp_path / "extras", model)
+    made = store.register(loop, "t1", model, {}, {"roc_auc": 0.7}, extras)
+    papers = store.papers(loop, made.number)
+    assert papers.version == made
+    assert papers.contract == wire.load(Contract, (model / artifact.CONTRACT).read_bytes())
+    assert (papers.reference, papers.evaluation, papers.origin) == (reference, *kept)
+    assert papers.rollouts == ()
+    into = store.dataset(loop, made.number, tmp_path / "rows")
+    assert {path.name: path.read_bytes() for path in into.iterdir()} == {
+        path.name: path.read_bytes() for path in (extras / "dataset").iterdir()
+    }
+
+
+def test_papers_have_every_rollout_once_oldest_first(given: Given) -> None:
+    number, end = given.version("t1"), record(1).ended
+    first = replace(record(number), outcome="promoted", approved_by="")
+    then = replace(record(number), ended=end + timedelta(days=1))
+    for each in (first, then, first):
+        given.store.record(given.loop, each)
+    assert given.store.papers(given.loop, number).rollouts == (first, then)
+
+
+def test_a_version_whose_papers_were_never_kept_has_those_there_are(given: Given, tmp_path: Path) -> None:
+    number = given.version("t1")
+    papers = given.store.papers(given.loop, number)
+    assert (papers.reference, papers.evaluation, papers.origin, papers.rollouts) == (None, None, None, ())
+    with pytest.raises(Fatal, match="not kept"):
+        given.store.dataset(given.loop, number, tmp_path / "rows")
+    assert not (tmp_path / "rows").exists()
+
+
+def test_a_version_that_does_not_exist_has_no_papers(given: Given, tmp_path: Path) -> None:
+    given.version("t1")
+    with pytest.raises(Fatal):
+        given.store.papers(given.loop, 7)
+    with pytest.raises(Fatal):
+        given.store.dataset(given.loop, 7, tmp_path / "rows")
+
+
 @pytest.fixture(params=["mlflow", "fake"])
 def away(request: pytest.FixtureRequest) -> Store:
     """A store that cannot be asked."""
@@ -232,6 +274,8 @@ def away(request: pytest.FixtureRequest) -> Store:
         lambda s, _: s.find("a", "champion"),
         lambda s, _: s.refuse("a", "t", "check", "why"),
         lambda s, _: s.reason("a", "t"),
+        lambda s, _: s.papers("a", 1),
+        lambda s, p: s.dataset("a", 1, p / "into"),
     ],
 )
 def test_a_store_that_is_away_says_so_soon(away: Store, ask: Callable[[Any, Path], object], tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_person_finds_everything_in_mlflow(
 ) -> None:
     extras = tmp_path / "extras"
     extras.mkdir()
-    (extras / "card.html").write_text("<p>card</p>")
+    (extras / "evaluation.html").write_text("<p>curves</p>")
     metrics = {"roc_auc": 0.75, "roc_auc origin=JFK": 0.5}
     real.register(loop, "t1", model_dir(tmp_path / "model"), {"who": "ann"}, metrics, extras)
     real.record(loop, record(1))
@@ -53,7 +53,10 @@ def test_a_person_finds_everything_in_mlflow(
     assert version.tags["serinus.trigger"] == "t1"
     assert version.tags["serinus.rollout.outcome"] == "rolled-back"
     assert version.tags["serinus.rollout.reason"] == "errors: 10 % errors"
-    assert version.description == "logistic-regression, 2 rows of files data/, 2026-01-02 03:04 to 2026-01-02 03:04 UTC"
+    assert version.description == (
+        "logistic-regression, 2 rows of files data/, 2026-01-02 03:04 to 2026-01-02 03:04 UTC;"
+        " rolled-back 2026-01-02 03:04 UTC: errors: 10 % errors; approved by ann"
+    )
     assert version.run_id
     run = client.get_run(version.run_id)
     assert run.info.status == "FINISHED"
@@ -61,7 +64,8 @@ def test_a_person_finds_everything_in_mlflow(
     assert run.data.params["estimator"] == "logistic-regression"
     names = {f.path for folder in ("", "model") for f in client.list_artifacts(version.run_id, folder)}
     assert names == {
-        "card.html", "rollout.json", "model", "model/model.skops", "model/contract.json", "model/manifest.json",
+        "card.html", "card.md", "evaluation.html", "rollout.json", "rollouts.json",
+        "model", "model/model.skops", "model/contract.json", "model/manifest.json",
     }  # fmt: skip
     kept = Path(client.download_artifacts(version.run_id, "rollout.json", str(tmp_path))).read_bytes()
     assert wire.load(RolloutRecord, kept) == record(1)

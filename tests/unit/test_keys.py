@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serinus.decide.keys import run_key
+from serinus.decide.keys import cause, run_key
 
 NAMES = st.from_regex(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True)
 CAUSES = st.sampled_from(["initial", "schedule", "drift", "manual"])
@@ -20,6 +20,17 @@ def test_the_key_is_loop_cause_and_end_of_window() -> None:
     assert run_key("flight-delay", "drift", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)) == (
         "flight-delay-drift-20260102T030405Z"
     )
+
+
+@pytest.mark.parametrize("why", ["initial", "schedule", "drift", "quality", "data", "manual"])
+def test_a_key_says_why_the_run_was_made(why: str) -> None:
+    key = run_key("flight-delay", why, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))  # type: ignore[arg-type]
+    assert cause("flight-delay", key) == why
+
+
+def test_a_key_that_a_person_made_up_is_manual() -> None:
+    assert cause("flight-delay", "flight-delay-again-1") == "manual"
+    assert cause("flight-delay", "benchmark") == "manual"
 
 
 def test_the_same_instant_in_another_zone_is_the_same_key() -> None:

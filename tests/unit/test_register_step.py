@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from serinus import artifact, sources, wire
+from serinus import artifact, environment, sources, wire
 from serinus.adapters.fakes.registry import FakeRegistry
-from serinus.errors import ArtifactError, GateFailed, Unavailable
+from serinus.errors import ArtifactError, Fatal, GateFailed, Unavailable
 from serinus.facts import Evaluation, FairnessGap, Verdict
 from serinus.spec import ModelLoop
 from serinus.steps import register, train, validate
@@ -48,9 +49,48 @@ def test_a_validated_model_becomes_a_version_with_its_evidence(made: tuple[Model
         "rows": "1200",
         "digest": version.digest,
         "estimator": "logistic-regression",
+        "cause": "manual",
+        "release": environment.code(spec).release,
+        "lock": environment.code(spec).lock,
     }
-    assert set(store.extras["parcels", 1]) == {"evaluation.json", "card.html"}
+    assert set(store.extras["parcels", 1]) == {
+        "evaluation.json", "evaluation.html", "origin.json", "dataset/data.parquet", "dataset/dataset.json",
+    }  # fmt: skip
     assert register.run(loop, "parcels-manual-1", *folders, store) == version
+
+
+def test_where_the_version_comes_from_is_kept_with_it_and_so_are_its_rows(
+    made: tuple[ModelLoop, Path], tmp_path: Path
+) -> None:
+    spec, place = made
+    store, loop = FakeRegistry(), spec.model_dump_json()
+    register.run(loop, "parcels-drift-20260102T030405Z", place / "data", place / "model", place / "evaluation", store)
+    origin = store.papers("parcels", 1).origin
+    assert origin is not None
+    assert (origin.run, origin.cause, origin.spec) == ("parcels-drift-20260102T030405Z", "drift", loop)
+    assert origin.digest == artifact.verify(place / "model")
+    assert origin.files[artifact.MODEL] == hashlib.sha256((place / "model" / artifact.MODEL).read_bytes()).hexdigest()
+    assert origin.kept
+    assert origin.code == environment.code(spec)
+    rows, about = sources.open_snapshot(store.dataset("parcels", 1, tmp_path / "rows"))
+    assert (about, len(rows)) == (origin.dataset, 1200)
+
+
+def test_rows_that_are_too_many_are_not_kept_and_the_origin_says_so(
+    made: tuple[ModelLoop, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, place = made
+    store = FakeRegistry()
+    size = (place / "data" / "data.parquet").stat().st_size
+    for number, limit in enumerate((size, size - 1, 0), 1):
+        monkeypatch.setenv("SERINUS_KEEP_DATASET_BYTES", str(limit))
+        folders = (place / "data", place / "model", place / "evaluation")
+        register.run(spec.model_dump_json(), f"t{number}", *folders, store)
+        origin = store.papers("parcels", number).origin
+        assert origin is not None
+        assert origin.kept == (limit == size)
+    with pytest.raises(Fatal, match="not kept"):
+        store.dataset("parcels", 2, tmp_path / "rows")
 
 
 def changed(place: Path, evaluation: Evaluation, tmp_path: Path) -> Path:

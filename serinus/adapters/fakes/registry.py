@@ -1,4 +1,4 @@
-"""The ports Registry and ModelStore in memory."""
+"""The ports Registry, ModelStore and Archive in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from serinus import artifact, wire
 from serinus.adapters.model_dir import whole
 from serinus.errors import Fatal, Unavailable
-from serinus.facts import Alias, Contract, RolloutRecord, Version
+from serinus.facts import Alias, Contract, Evaluation, Origin, Papers, Reference, RolloutRecord, Version
+from serinus.papers import EVALUATION, ORIGIN, ROWS
 
 
 def _utcnow() -> datetime:
@@ -30,13 +31,14 @@ class FakeRegistry:
 
     def __init__(self, now: Callable[[], datetime] = _utcnow) -> None:
         self.away = ""  # why nothing can be asked; empty: it can
-        self.records: dict[tuple[str, int], RolloutRecord] = {}
+        self.records: dict[tuple[str, int], RolloutRecord] = {}  # the latest
         self.tags: dict[tuple[str, int], dict[str, str]] = {}  # as `register` was given them
-        self.extras: dict[tuple[str, int], dict[str, bytes]] = {}  # file name -> content
+        self.extras: dict[tuple[str, int], dict[str, bytes]] = {}  # file -> content
         self._now = now
         self._versions: dict[str, list[Version]] = {}
         self._aliases: dict[str, dict[Alias, int]] = {}
         self._files: dict[tuple[str, int], dict[str, bytes]] = {}
+        self._rollouts: dict[tuple[str, int], dict[tuple[object, ...], RolloutRecord]] = {}
         self._reasons: dict[tuple[str, str], tuple[str, str]] = {}
 
     def versions(self, loop: str) -> tuple[Version, ...]:
@@ -62,6 +64,8 @@ class FakeRegistry:
         self._reach()
         self._known(loop, record.version)
         self.records[loop, record.version] = record
+        every = self._rollouts.setdefault((loop, record.version), {})
+        every[record.started, record.ended, record.outcome] = record
 
     def register(
         self,
@@ -82,7 +86,8 @@ class FakeRegistry:
         made = self.add(loop, trigger, dataset=dataset, digest=digest, metrics=metrics)
         self._files[loop, made.number] = {path.name: path.read_bytes() for path in model.iterdir()}
         self.tags[loop, made.number] = dict(tags)
-        self.extras[loop, made.number] = {p.name: p.read_bytes() for p in extras.iterdir()} if extras else {}
+        files = [path for path in extras.rglob("*") if path.is_file()] if extras else []
+        self.extras[loop, made.number] = {str(path.relative_to(extras or path)): path.read_bytes() for path in files}
         return made
 
     def add(
@@ -124,6 +129,41 @@ class FakeRegistry:
         """(step, reason) that `refuse` kept for the run `trigger`."""
         self._reach()
         return self._reasons.get((loop, trigger))
+
+    def papers(self, loop: str, version: int) -> Papers:
+        """All that is kept with a version, serving or long retired. Raises Fatal when there is no such version."""
+        self._reach()
+        self._known(loop, version)
+        (known,) = (each for each in self.versions(loop) if each.number == version)
+        model, beside = self._files.get((loop, version), {}), self.extras.get((loop, version), {})
+        if artifact.CONTRACT not in model:
+            raise Fatal(f"{loop}: version {version} has no {artifact.CONTRACT}")
+        reference, evaluation, origin = model.get(artifact.REFERENCE), beside.get(EVALUATION), beside.get(ORIGIN)
+        ended = sorted(self._rollouts.get((loop, version), {}).values(), key=lambda record: record.ended)
+        return Papers(
+            known,
+            wire.load(Contract, model[artifact.CONTRACT]),
+            wire.load(Reference, reference) if reference is not None else None,
+            wire.load(Evaluation, evaluation) if evaluation is not None else None,
+            wire.load(Origin, origin) if origin is not None else None,
+            tuple(ended),
+        )
+
+    def dataset(self, loop: str, version: int, into: Path) -> Path:
+        """Download the rows that a version was made from to the new directory `into`, and return where they are."""
+        self._reach()
+        self._known(loop, version)
+        kept = {
+            Path(name).name: data
+            for name, data in self.extras.get((loop, version), {}).items()
+            if name.startswith(f"{ROWS}/")
+        }
+        if not kept:
+            raise Fatal(f"{loop}: the rows that version {version} was made from were not kept with it")
+        into.mkdir(parents=True)
+        for name, data in kept.items():
+            (into / name).write_bytes(data)
+        return into
 
     def _known(self, loop: str, version: int) -> Version:
         known = [v for v in self._versions.get(loop, ()) if v.number == version]
