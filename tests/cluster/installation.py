@@ -39,6 +39,7 @@ VALUES: dict[str, Any] = {
     "prometheus": {"url": PROMETHEUS, "scrapeInterval": "5s"},
     "kfp": {"url": f"http://{STANDIN}.{NAMESPACE}:8888"},
     "serving": {"gateway": GATEWAY, "domain": DOMAIN},
+    "collector": {"enabled": True},
 }
 
 

@@ -17,13 +17,15 @@ from tests.servers.loops import Loop
 
 @dataclass(frozen=True)
 class Answer:
-    """One request: when it was sent and answered (monotonic seconds), the status (0: none), who answered."""
+    """One request: when it was sent and answered (monotonic seconds), the status (0: none), who answered, and what."""
 
     sent: float
     done: float
     status: int
     version: int
     problem: str = ""
+    id: str = ""  # of the prediction
+    label: str = ""  # its answer, of a classification
 
 
 @dataclass
@@ -103,5 +105,9 @@ def _ask(connection: http.client.HTTPConnection, path: str, headers: dict[str, s
     done, version = time.monotonic(), int(response.getheader("x-serinus-version") or -1)
     if response.status != 200:
         return Answer(sent, done, response.status, version, content[:200].decode(errors="replace"))
-    said = int(json.loads(content)["model_version"])
-    return Answer(sent, done, 200, said, "" if said == version else f"the header says version {version}")
+    said = json.loads(content)
+    number = int(said["model_version"])
+    prediction: dict[str, Any] = next(iter(said.get("predictions", ())), {})
+    problem = "" if number == version else f"the header says version {version}"
+    id, label = response.getheader("x-prediction-id") or "", str(prediction.get("label", ""))
+    return Answer(sent, done, 200, number, problem, id, label)

@@ -1,0 +1,66 @@
+"""The truth arrives late, on a real cluster: predictions are collected, labels come, falling quality asks for a run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from serinus.facts import Label
+from tests.cluster import collecting, loops
+from tests.cluster.installation import Installation
+
+pytestmark = pytest.mark.timeout(900)
+
+QUALITY = {
+    "metric": "accuracy", "every": "1m", "window": "30s", "minLabelled": 100, "minShare": 0.5, "cooldown": "0s",
+}  # fmt: skip
+"""As quick as a CronJob can look."""
+
+
+def test_labels_that_say_that_the_champion_is_wrong_bring_a_new_version(serinus: Installation, tmp_path: Path) -> None:
+    with loops.serving(serinus, tmp_path, collect={}, labels={"delay": "0s"}, quality=QUALITY) as loop:
+        bearer = collecting.account(serinus, loop.namespace, "labeller", "editor")
+        since = loops.now()
+        with loop.calls(rate=30) as calls, collecting.reached() as url:
+            collector = collecting.client(url, loop.namespace, bearer, tmp_path)
+            loop.until(lambda: len({answer.label for answer in calls.answers}) == 2, "both classes")
+            yes, no = {answer.label for answer in calls.answers}
+            other, done = {yes: no, no: yes}, 0
+
+            def labelled() -> bool:
+                """Whoever answered is told that it was wrong, for as long as nobody asks for a run."""
+                nonlocal done
+                new, now = calls.answers[done:], datetime.now(UTC)
+                done += len(new)
+                collector.label(
+                    loop.name, [Label(other[answer.label], now, id=answer.id) for answer in new if answer.id]
+                )
+                return bool(loop.events("RunRequested"))
+
+            loop.until(labelled, "a run", 240)
+            loop.serves(2, 300)
+        assert calls.failed() == []
+        (asked,) = [event for event in loop.events("RunRequested") if event.at > since]
+        assert "quality" in asked.message
+        assert loop.status.last_run is not None
+        assert loop.status.last_run.cause == "quality"
+
+
+def test_a_collector_that_is_killed_costs_no_answer_and_no_record(serinus: Installation, tmp_path: Path) -> None:
+    with loops.serving(serinus, tmp_path, collect={}) as loop:
+        bearer = collecting.account(serinus, loop.namespace, "reader", "editor")
+        with loop.calls(rate=50) as calls:
+            loop.until(lambda: len(calls.answers) > 300, "everyday traffic")
+            collecting.killed(serinus)
+            more = len(calls.answers) + 300
+            loop.until(lambda: len(calls.answers) > more, "traffic afterwards")
+        assert calls.failed() == []
+        ids = [answer.id for answer in calls.answers]
+        assert len(set(ids)) == len(ids)
+        with collecting.reached() as url:
+            collector = collecting.client(url, loop.namespace, bearer, tmp_path)
+            loop.until(lambda: len(collector.find(loop.name, ids)) >= len(ids), "every answer's record", 60)
+            found = [record.prediction.id for record in collector.find(loop.name, ids)]
+        assert sorted(found) == sorted(ids)
