@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
 from serinus.errors import Unavailable
-from serinus.facts import Alias, RolloutRecord, RunRequest, RunState, Series, Version
-from serinus.ports import Metrics, Registry, Runner
+from serinus.facts import Alias, AuditEntry, Deed, RolloutRecord, RunRequest, RunState, Series, Version
+from serinus.ports import Audit, Metrics, Registry, Runner
 
 T = TypeVar("T")
 
@@ -115,3 +115,19 @@ class GuardedRunner:
     def cancel(self, key: str) -> None:
         """As the port says."""
         self.breaker.ask(lambda: self.asked().cancel(key))
+
+
+@dataclass(frozen=True)
+class GuardedAudit:
+    """`ports.Audit` behind a breaker."""
+
+    inner: Audit
+    breaker: Breaker
+
+    def append(self, deeds: Sequence[Deed]) -> int:
+        """As the port says."""
+        return self.breaker.ask(lambda: self.inner.append(deeds))
+
+    def entries(self, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
+        """As the port says."""
+        return self.breaker.ask(lambda: self.inner.entries(after, limit))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from serinus.adapters.collector_api import CollectorClient
 from serinus.adapters.knative import KnativeRouter
 from serinus.adapters.kserve import KServeRouter
 from serinus.adapters.kube import Kube, Object
@@ -20,12 +21,14 @@ from serinus.render import gateway, kserve, names
 from serinus.spec import ModelLoop
 from services import runs
 from services.driver import Ports
-from services.operator.breaker import Breaker, GuardedMetrics, GuardedRegistry, GuardedRunner
+from services.operator.breaker import Breaker, GuardedAudit, GuardedMetrics, GuardedRegistry, GuardedRunner
 from services.operator.jobs import LoopJobs
 from services.platform import Platform
+from services.trail import Trail
 
 Inbox = Callable[[str, str], Iterable[Object]]
 """A namespace and a loop to its LoopRequests and ModelApprovals."""
+_AUDIT_TIMEOUT = 5.0  # seconds; a look waits for it, when something happened
 _DEADLINE = timedelta(hours=1)  # of runs of a loop whose spec nobody can read; they are about to be ended anyway
 
 
@@ -53,7 +56,9 @@ class ClusterWiring:
         self._metrics: dict[str, PrometheusMetrics] = {}  # by namespace
         self._runners: dict[timedelta, Runner] = {}  # that look, and make no runs; by deadline
         self._lock = threading.Lock()
-        self._prometheus, self._mlflow, self._kfp = Breaker(), Breaker(), Breaker()
+        self._prometheus, self._mlflow, self._kfp, self._collector = Breaker(), Breaker(), Breaker(), Breaker()
+        at = platform.collector
+        self._audit = CollectorClient(at.url, token_path=at.token_path, timeout=_AUDIT_TIMEOUT) if at else None
 
     def ports(self, namespace: str, loop: str, current: Current) -> Ports:
         """The ports of a loop; they follow `current`."""
@@ -63,6 +68,7 @@ class ClusterWiring:
             GuardedRegistry(self._registry, self._mlflow),
             GuardedRunner(lambda: self._looking(current), lambda: self._making(current), self._kfp),
             KubeLedger(self._kube, namespace, lambda name: self._inbox(namespace, name)),
+            Trail(GuardedAudit(self._audit, self._collector), namespace) if self._audit is not None else None,
         )
 
     def jobs(self) -> LoopJobs:
@@ -73,6 +79,8 @@ class ClusterWiring:
         """Close the connections."""
         for metrics in self._metrics.values():
             metrics.close()
+        if self._audit is not None:
+            self._audit.close()
 
     def _counters(self, namespace: str) -> PrometheusMetrics:
         if namespace not in self._metrics:
