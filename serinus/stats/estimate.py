@@ -3,8 +3,9 @@
 Confidence-based performance estimation: where a score is calibrated it says itself how likely the answer is right, and
 the mean of that over production's rows is the accuracy to expect (NannyML's CBPE, nannyml.readthedocs.io; Guillory et
 al. 2021, "Predicting with confidence on unseen distributions"; Garg et al. 2022, "Leveraging unlabeled data to predict
-out-of-distribution performance", discuss when it fails). Scores are calibrated by histogram binning on the holdout
-(Zadrozny & Elkan 2001). It follows inputs that move, and cannot see that the same inputs have other labels by now.
+out-of-distribution performance", discuss when it fails). Scores are calibrated on the holdout, by histogram binning
+(Zadrozny & Elkan 2001) with lines between the bins' means, as production's rows need not lie in a bin as the holdout's
+do. It follows inputs that move, and cannot see that the same inputs have other labels by now.
 """
 
 from __future__ import annotations
@@ -25,30 +26,36 @@ GROUP = 50  # holdout rows that a group of neighbouring bins has at least
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the holdout says of each score bin: the group it belongs to, the share of hits there, and its rows."""
+    """How likely a row of each score bin is a hit: `parts @ hit`, a line from one group's mean score to the next's."""
 
-    group: npt.NDArray[np.intp]  # (BINS,)
-    hit: Floats  # (groups,)
-    rows: Floats  # (groups,)
+    parts: Floats  # (BINS, groups): how much of each group's share a bin takes; rows sum to 1
+    hit: Floats  # (groups,): the share of hits on the holdout
+    rows: Floats  # (groups,): its rows there
+
+    @property
+    def variance(self) -> Floats:
+        """Of the shares, shape (groups,); half a row of each kind is added, since a share of none is not certain."""
+        share = (self.hit * self.rows + 0.5) / (self.rows + 1)
+        return np.asarray(share * (1 - share) / self.rows)
 
 
 def calibration(reference: Iterable[Cell], positive: str | None) -> Calibration | None:
-    """Shares of hits by groups of bins with `GROUP` rows each; None of a holdout with fewer.
+    """Shares of hits by groups of neighbouring bins with `GROUP` rows each; None of a holdout with fewer.
 
     A hit is that `positive` is true; without one, that the answer is.
     """
-    rows, hits, _ = by_bin([cell for cell in reference if cell.truth is not None], positive)
+    rows, hits, scores = by_bin([cell for cell in reference if cell.truth is not None], positive)
     if rows.sum() < GROUP:
         return None
-    group, sums = np.zeros(BINS, dtype=np.intp), [[0.0, 0.0]]
+    sums = [np.zeros(3)]
     for b in range(BINS):
         if sums[-1][0] >= GROUP and rows[b:].sum() >= GROUP:
-            sums.append([0.0, 0.0])
-        group[b] = len(sums) - 1
-        sums[-1][0] += rows[b]
-        sums[-1][1] += hits[b]
-    found = np.array(sums)
-    return Calibration(group, (found[:, 1] + 0.5) / (found[:, 0] + 1), found[:, 0])
+            sums.append(np.zeros(3))
+        sums[-1] += (rows[b], hits[b], scores[b])
+    n, came, score = np.array(sums).T
+    middles = (np.arange(BINS) + 0.5) / BINS
+    parts = np.column_stack([np.interp(middles, score / n, one) for one in np.eye(n.size)])
+    return Calibration(parts, came / n, n)
 
 
 def accuracy(reference: Iterable[Cell], cells: Iterable[Cell], positive: str | None) -> Measured | None:
@@ -56,21 +63,18 @@ def accuracy(reference: Iterable[Cell], cells: Iterable[Cell], positive: str | N
 
     The error is that of the shares on the holdout, and of the rows' truth given them.
     """
-    known, counted = calibration(reference, positive), list(cells)
-    n = sum(cell.rows for cell in counted)
+    known, hits, others = calibration(reference, positive), np.zeros(BINS), np.zeros(BINS)
+    for cell in cells:
+        (hits if positive is None or cell.answer == positive else others)[cell.bin] += cell.rows
+    n = float((hits + others).sum())
     if known is None or n == 0:
         return None
-    right, weight = 0.0, np.zeros(known.hit.size)
-    for cell in counted:
-        group = known.group[cell.bin]
-        other = positive is not None and cell.answer != positive
-        right += cell.rows * (1 - known.hit[group] if other else known.hit[group])
-        weight[group] += -cell.rows if other else cell.rows
-    each = known.hit * (1 - known.hit)
-    rows = np.bincount([known.group[c.bin] for c in counted], [c.rows for c in counted], known.hit.size)
-    value = right / n
-    error = math.sqrt(float((weight**2 * each / known.rows).sum() + (rows * each).sum())) / n
-    return Measured(value, error, max(value - Z * error, 0.0), min(value + Z * error, 1.0), n)
+    likely = known.parts @ known.hit
+    value = float((hits * likely + others * (1 - likely)).sum()) / n
+    unsure = float((((hits - others) @ known.parts) ** 2 * known.variance).sum())
+    chance = float(((hits + others) * likely * (1 - likely)).sum())
+    error = math.sqrt(unsure + chance) / n
+    return Measured(value, error, max(value - Z * error, 0.0), min(value + Z * error, 1.0), round(n))
 
 
 def roc_auc(reference: Iterable[Cell], cells: Iterable[Cell], positive: str) -> Measured | None:
@@ -84,18 +88,18 @@ def roc_auc(reference: Iterable[Cell], cells: Iterable[Cell], positive: str) -> 
     rows, _, _ = by_bin(cells, positive)
 
     def of(hit: Floats) -> Measured | None:
-        return auc(rows * hit[known.group], rows * (1 - hit[known.group]))
+        likely = known.parts @ hit
+        return auc(rows * likely, rows * (1 - likely))
 
     found = of(known.hit)
     if found is None:
         return None
-    spread, errors = found.error**2, np.sqrt(known.hit * (1 - known.hit) / known.rows)
-    for group, step in enumerate(errors):
+    spread, steps = found.error**2, np.sqrt(known.variance) / 10
+    for group, step in enumerate(steps):
         moved = known.hit.copy()
-        moved[group] += step / 10
+        moved[group] += step
         there = of(moved)
         spread += (10 * (there.value - found.value)) ** 2 if there is not None else 0.0
     error = math.sqrt(spread)
-    return Measured(
-        found.value, error, max(found.value - Z * error, 0.0), min(found.value + Z * error, 1.0), found.rows
-    )
+    low, high = max(found.value - Z * error, 0.0), min(found.value + Z * error, 1.0)
+    return Measured(found.value, error, low, high, found.rows)
