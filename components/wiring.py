@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from serinus import usercode
 from serinus.adapters import kfp_local_folder
 from serinus.errors import Fatal, GateFailed, Retryable, SerinusError
 from serinus.ports import ModelStore, Records
@@ -35,6 +36,7 @@ def step(name: str, loop: str, trigger: str, mlflow_uri: str) -> Iterator[Callab
     Yields what opens the model store: doing so takes a second, and not every step needs it.
     """
     kfp_local_folder.begin_step(name)
+    usercode.reachable(kfp_local_folder.code())  # for the record of what ran, too
     try:
         yield lambda: open_store(mlflow_uri)
     except Exception as error:

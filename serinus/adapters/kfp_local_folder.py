@@ -111,6 +111,13 @@ def begin_step(name: str) -> None:
         put(Path(run) / "step", name.encode())
 
 
+def code() -> Path | None:
+    """Called by a step: the folder of the user's own code; None outside a local run."""
+    run = os.environ.get(VARIABLE)
+    asked = job(Path(run)) if run else None
+    return Path(asked.code) if asked is not None else None
+
+
 def fail_step(name: str, reason: str) -> None:
     """Called by a step: why it fails. Does nothing outside a local run."""
     run = os.environ.get(VARIABLE)

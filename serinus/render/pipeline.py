@@ -18,6 +18,8 @@ from serinus.render.collecting import Collector
 from serinus.spec import quantities
 from serinus.spec.model import Training
 
+IMAGE = "SERINUS_IMAGE"
+"""Variable of every step: the image that it runs in, which a container cannot know by itself."""
 TOKEN_SECRET = "serinus-collector"  # noqa: S105 - a name
 """The Secret, where runs have their pods, whose key `token` holds a token for the collector."""
 TOKEN_LABEL = "serinus.dev/collector-token"  # noqa: S105
@@ -49,12 +51,14 @@ def render(
     resources = _resources(dict(training.resources.items()))
     extras = _extras(training, pull_policy) | (_token(production) if production is not None else {})
     executors = pipeline["deploymentSpec"]["executors"]
+    told = {IMAGE: training.image or image, **(_variables(production) if production is not None else {})}
     for executor in executors.values():
-        executor["container"]["image"] = training.image or image
+        container = executor["container"]
+        container["image"] = training.image or image
         if resources:
-            executor["container"]["resources"] = resources
-        if production is not None:
-            executor["container"]["env"] = [*executor["container"].get("env", ()), *_variables(production)]
+            container["resources"] = resources
+        others = [each for each in container.get("env", ()) if each["name"] not in told]
+        container["env"] = [*others, *({"name": name, "value": value} for name, value in told.items())]
     if extras:
         each = platform.setdefault("platforms", {}).setdefault("kubernetes", {}).setdefault("deploymentSpec", {})
         each["executors"] = {name: {**each.get("executors", {}).get(name, {}), **extras} for name in executors}
@@ -62,12 +66,12 @@ def render(
     return yaml.dump_all(documents, Dumper=_Plain, sort_keys=True, width=120)
 
 
-def _variables(production: Production) -> list[dict[str, str]]:
+def _variables(production: Production) -> dict[str, str]:
     collector = production.collector
     told = {"SERINUS_COLLECTOR_URL": collector.url}
     if collector.token_path:
         told["SERINUS_COLLECTOR_TOKEN_PATH"] = collector.token_path
-    return [{"name": name, "value": value} for name, value in told.items()]
+    return told
 
 
 def _token(production: Production) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def compiled(image: str, full: bool) -> str:
 
     @dsl.pipeline(name="one")  # type: ignore[untyped-decorator]
     def one(x: str) -> None:
-        task = step(x=x).set_caching_options(False)
+        task = step(x=x).set_caching_options(False).set_env_variable("SERINUS_IMAGE", image)
         if full:
             task.set_cpu_request("200m").set_cpu_limit("1.5").set_memory_request("512Mi").set_memory_limit("2G")
             task.set_accelerator_type("nvidia.com/gpu").set_accelerator_limit("1")
@@ -111,7 +111,7 @@ def test_a_run_that_reads_production_finds_the_collector_and_a_token_as_kfp_kube
 
     @dsl.pipeline(name="one")  # type: ignore[untyped-decorator]
     def one(x: str) -> None:
-        task = step(x=x).set_caching_options(False)
+        task = step(x=x).set_caching_options(False).set_env_variable("SERINUS_IMAGE", IMAGE)
         task.set_env_variable("SERINUS_COLLECTOR_URL", "http://collector:8085")
         task.set_env_variable("SERINUS_COLLECTOR_TOKEN_PATH", f"{FOLDER}/token")
         if multi_user:
@@ -131,7 +131,7 @@ def test_a_collector_that_asks_for_no_token_is_shown_none() -> None:
     made = render(compiled("any", full=False), PLAIN, IMAGE, production=Production(Collector("http://c")))
     (pipeline,) = documents(made)
     (executor,) = pipeline["deploymentSpec"]["executors"].values()
-    assert [e["name"] for e in executor["container"]["env"]] == ["SERINUS_COLLECTOR_URL"]
+    assert [e["name"] for e in executor["container"]["env"]] == ["SERINUS_IMAGE", "SERINUS_COLLECTOR_URL"]
 
 
 def test_only_runs_of_loops_that_learn_from_production_are_told_of_the_collector() -> None:
@@ -151,6 +151,8 @@ def test_only_runs_of_loops_that_learn_from_production_are_told_of_the_collector
 def test_a_loop_that_asks_for_nothing_gets_the_compiled_pipeline_with_the_platforms_image() -> None:
     (pipeline,) = documents(render(COMPILED.read_text(), PLAIN, "elsewhere/pipeline:7"))
     (expected,) = documents(COMPILED.read_text().replace(f"image: {IMAGE}", "image: elsewhere/pipeline:7"))
+    for executor in expected["deploymentSpec"]["executors"].values():
+        executor["container"]["env"] = [{"name": "SERINUS_IMAGE", "value": "elsewhere/pipeline:7"}]
     assert pipeline == expected
 
 
