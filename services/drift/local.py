@@ -12,6 +12,7 @@ from serinus.adapters.kfp_local import LocalRunner
 from serinus.adapters.prometheus import PrometheusMetrics
 from serinus.errors import Fatal
 from services.drift import job
+from services.jobs import URL as COLLECTOR_URL
 from services.local import addresses
 
 TIMEOUT = 30.0  # seconds for a question about a whole window; nobody waits for it
@@ -30,6 +31,7 @@ def check(file: Path, state: Path, now: datetime, prometheus: str = "", mlflow: 
     if known is None and not (prometheus and mlflow):
         raise Fatal(f"{state} has no loop yet; start one with `serinus up {file}`, or name both addresses")
     mlflow_uri = mlflow or (known.url("mlflow") if known is not None else "")
+    collector = known.url("collector") if known is not None else ""
     folder = file.resolve().parent
     with contextlib.closing(
         PrometheusMetrics(prometheus or (known.url("prometheus") if known is not None else ""), TIMEOUT)
@@ -39,7 +41,14 @@ def check(file: Path, state: Path, now: datetime, prometheus: str = "", mlflow: 
             FileLedger(state / "ledger"),
             MlflowRegistry(mlflow_uri),
             metrics,
-            LocalRunner(state / "runs", _PIPELINE, mlflow_uri, folder, spec.spec.training.deadline),
+            LocalRunner(
+                state / "runs",
+                _PIPELINE,
+                mlflow_uri,
+                folder,
+                spec.spec.training.deadline,
+                environment={COLLECTOR_URL: collector} if collector else {},
+            ),
             now,
             models=state / "models",
         )

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -22,11 +22,12 @@ from serinus.adapters.prometheus import PrometheusMetrics
 from serinus.decide.loop import desired_routing
 from serinus.errors import Fatal
 from serinus.spec import ModelLoop
-from services.drift import job
 from services.driver import Ports
+from services.jobs import URL as COLLECTOR_URL
 from services.local import addresses, programs
 from services.local.addresses import HOST
-from services.local.drift_clock import DriftClock
+from services.local.clock import DRIFT, INTAKE, QUALITY, Clock
+from services.local.jobs import LOOKBACK, Jobs
 from services.local.predictors import Predictors, write_targets
 from services.local.processes import Pace, Processes
 from services.local.programs import Program
@@ -35,8 +36,6 @@ from services.trail import Trail
 log = logging.getLogger(__name__)
 
 SCRAPE = timedelta(seconds=1)
-_LOOKBACK = timedelta(seconds=60)  # far more than a scrape that came late, far less to read than Prometheus' 5 minutes
-_DRIFT_TIMEOUT = 30.0  # seconds for a question about a whole window; nobody waits for it
 _MLFLOW_TIMEOUT = 5.0  # seconds for a question that takes milliseconds; a look waits for it
 _WATCH = 0.2  # seconds between two looks at the processes
 _START = 120.0  # seconds for a program to answer for the first time
@@ -52,9 +51,9 @@ class PortTaken(Fatal):
 class Parts:
     """What the supervisor holds in its hands."""
 
-    def __init__(self, spec: ModelLoop, folder: Path, state: Path, wanted: Mapping[str, int]) -> None:
+    def __init__(self, spec: ModelLoop, file: Path, state: Path, wanted: Mapping[str, int]) -> None:
         """Adopt what runs, choose ports, wire everything; nothing is started yet."""
-        self._loop, self._folder, self._state = spec.name, folder, state
+        self._loop, self._folder, self._state = spec.name, file.parent, state
         self._processes = Processes(state)
         self._found = self._processes.adopt()
         self.addresses = addresses.choose(state / "ports.json", _holding_ports(self._found), wanted)
@@ -66,21 +65,27 @@ class Parts:
             self._store,
             state,
             spec,
-            folder,
+            self._folder,
             self._targets / "predictors.json",
             self._url("collector"),
         )
-        self._metrics = PrometheusMetrics(self._url("prometheus"), lookback=_LOOKBACK)
-        self._long_metrics = PrometheusMetrics(self._url("prometheus"), _DRIFT_TIMEOUT, lookback=_LOOKBACK)
+        self._metrics = PrometheusMetrics(self._url("prometheus"), lookback=LOOKBACK)
         self._ledger = FileLedger(state / "ledger")
         self._trail = Trail(FileAudit(state / "audit.jsonl"))
         self.ports = self._wire(spec)
-        self.drift = DriftClock(self._ledger, self._look_for_drift)
+        self._ending = threading.Event()
+        self._jobs = Jobs(
+            file, state, self.addresses, self._ledger, self._store, self._processes, self._ending, lambda: self.ports
+        )
+        self.clocks = (
+            Clock(DRIFT, self._ledger, self._jobs.drift),
+            Clock(QUALITY, self._ledger, self._jobs.quality),
+            Clock(INTAKE, self._ledger, self._jobs.intake),
+        )
         self._programs = programs.of(state, self.addresses, SCRAPE, spec)
         self._paces = dict.fromkeys((program.name for program in self._programs), Pace())
         self._keeping = threading.Lock()  # of `_programs`: an edit changes them, the watch starts them
         self._watch = threading.Thread(target=self._watch_over, name="watch", daemon=True)
-        self._ending = threading.Event()
         self._watch_trouble = ""
         self.restarted: deque[str] = deque()  # what was started again and why, for whoever tells it
 
@@ -115,22 +120,22 @@ class Parts:
         """What is wrong with the processes now, by subject."""
         found = self._predictors.troubles()
         found |= {"watch": self._watch_trouble} if self._watch_trouble else {}
-        found |= {"drift job": self.drift.trouble} if self.drift.trouble else {}
-        return found
+        return found | {clock.name: clock.trouble for clock in self.clocks if clock.trouble}
 
     def end(self) -> None:
         """Nothing is restarted any more, runs are taken back, Envoy stops taking requests, then all others may go."""
         self._ending.set()
         if self._watch.is_alive():
             self._watch.join(timeout=30)
-        self.drift.join(10)
+        for clock in self.clocks:
+            clock.join(10)
         for step in (self._take_runs_back, self._predictors.end, self._end_processes):
             try:
                 step()
             except Exception:  # what cannot be ended well must not keep the rest from ending
                 log.exception("while ending")
         self._metrics.close()
-        self._long_metrics.close()
+        self._jobs.close()
 
     def _wire(self, spec: ModelLoop) -> Ports:
         timeout, deadline = spec.spec.serving.timeout, spec.spec.training.deadline
@@ -138,7 +143,14 @@ class Parts:
             metrics=self._metrics,
             router=EnvoyRouter(self._state / "envoy", self._url("admin"), self._predictors, timeout),
             registry=self._store,
-            runner=LocalRunner(self._state / "runs", _PIPELINE, self._url("mlflow"), self._folder, deadline),
+            runner=LocalRunner(
+                self._state / "runs",
+                _PIPELINE,
+                self._url("mlflow"),
+                self._folder,
+                deadline,
+                environment={COLLECTOR_URL: self._url("collector")},
+            ),
             ledger=self._ledger,
             trail=self._trail,
         )
@@ -160,10 +172,6 @@ class Parts:
         runs = any(program.name == COLLECTOR for program in self._programs)
         targets = [f"{HOST}:{self.addresses.collector}"] if runs else []
         write_targets(self._targets / "collector.json", COLLECTOR, targets)
-
-    def _look_for_drift(self, spec: ModelLoop, now: datetime) -> None:
-        models = self._state / "models"
-        job.run(spec, self._ledger, self._store, self._long_metrics, self.ports.runner, now, models=models)
 
     def _wait(self, program: Program, client: httpx.Client, stopping: threading.Event) -> None:
         name, deadline = program.name, time.monotonic() + _START

@@ -139,6 +139,11 @@ class Processes:
         process = self._live.get(name)  # another thread may end it at any moment
         return process.pid if process is not None and self.alive(name) else None
 
+    def code(self, name: str) -> int | None:
+        """The exit code of a child that runs no more, negative for a signal; None when nobody knows it."""
+        popen = self._started.get(name)
+        return popen.poll() if popen is not None else None
+
     def names(self) -> tuple[str, ...]:
         """The children that run."""
         return tuple(name for name in list(self._live) if self.alive(name))

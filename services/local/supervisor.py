@@ -87,7 +87,7 @@ class Supervisor:
         while not self._stopping.is_set():
             began = time.monotonic()
             self._look()
-            self._drift()
+            self._jobs()
             self._stopping.wait(max(0.0, LOOK - (time.monotonic() - began)))
 
     def stop(self) -> None:
@@ -108,7 +108,7 @@ class Supervisor:
         return self._parts
 
     def _begin(self, progress: Callable[[str], None]) -> None:
-        self._parts = Parts(self._spec, self.file.parent, self.state, self._wanted)
+        self._parts = Parts(self._spec, self.file, self.state, self._wanted)
         chosen = self._parts.addresses
         write_card(self.state, Card(os.getpid(), str(self.file), self._spec.name, chosen))
         self._metrics = LoopMetrics(self._spec.name)
@@ -138,12 +138,13 @@ class Supervisor:
             self._tell(event.kind, event.message)
         self._metrics.show(looked.plan, looked.world.routing, self._spec, self._since)
 
-    def _drift(self) -> None:
-        try:
-            self._running.drift.tick(self._spec, datetime.now(UTC))
-            self._said.pop("drift", None)
-        except Exception as error:
-            self._complain("drift", error, "the drift job could not look and will try again")
+    def _jobs(self) -> None:
+        for clock in self._running.clocks:
+            try:
+                clock.tick(self._spec, datetime.now(UTC))
+                self._said.pop(clock.name, None)
+            except Exception as error:
+                self._complain(clock.name, error, f"the {clock.name} could not look and will try again")
 
     def _reread(self) -> ModelLoop:
         """The spec, following edits of the file; a broken edit is said once, and the last good spec stays."""

@@ -1,4 +1,4 @@
-"""When the drift job looks: every `drift.every`, over restarts too, never two looks at a time, and after a failure."""
+"""When jobs look: each every so often, over restarts too, never two looks at a time, and again after a failure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from serinus.adapters.fakes.ledger import FakeLedger
 from serinus.facts import DriftFinding, Request, Verdict, Window
 from serinus.spec import ModelLoop
-from services.local.drift_clock import DriftClock
+from services.local.clock import DRIFT, INTAKE, QUALITY, Clock, Pace
 from tests.unit.loop_cases import NOW, SERVING, spec
 
 LOOP = spec("drift: {every: 10m, window: 1h}")
@@ -17,7 +17,8 @@ MINUTE = timedelta(minutes=1)
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, pace: Pace = DRIFT) -> None:
+        self.pace = pace
         self.ledger, self.looks = FakeLedger(), list[datetime]()
         self.problem: Exception | None = None
         self.go_on = threading.Event()
@@ -26,7 +27,7 @@ class Bench:
         self.restart()
 
     def restart(self) -> None:
-        self.clock = DriftClock(self.ledger, self.look)
+        self.clock = Clock(self.pace, self.ledger, self.look)
 
     def look(self, _spec: ModelLoop, now: datetime) -> None:
         self.looks.append(now)
@@ -108,3 +109,25 @@ def test_a_look_that_failed_altogether_is_told_and_repeated_soon() -> None:
     bench.tick(2, 3, 11, 12)
     assert bench.looked() == [0, 1, 2, 12]
     assert bench.clock.trouble == ""
+
+
+LABELS = "labels: {every: 5m, source: {files: {uri: truth.csv}, id: id, value: late}}"
+
+
+def test_the_quality_job_looks_when_the_spec_has_quality_and_at_once_after_a_restart() -> None:
+    bench, loop = Bench(QUALITY), spec("collect: {}\n  quality: {every: 10m}")
+    bench.tick(0, loop=spec())
+    assert bench.looked() == []
+    bench.tick(1, 5, 11, loop=loop)
+    bench.restart()
+    bench.tick(12, 13, loop=loop)
+    assert bench.looked() == [1, 11, 12]
+
+
+def test_the_intake_keeps_the_faster_of_its_two_paces() -> None:
+    bench = Bench(INTAKE)
+    bench.tick(0, loop=spec("collect: {}"))
+    assert bench.looked() == []
+    bench.tick(1, 7, loop=spec(f"collect: {{}}\n  {LABELS}\n  newData: {{rows: 10, every: 6m}}"))
+    bench.tick(12, 13, loop=spec("newData: {rows: 10, every: 6m}"))
+    assert bench.looked() == [1, 7, 13]
