@@ -1,19 +1,22 @@
-"""What a driver tells Prometheus about its loops: weights, verdicts, evidence, drift, runs and events, under DESIGN's
-names. The label `loop` alone tells loops apart: a loop's name is unique where its models are registered.
+"""What a driver tells Prometheus about its loops: weights, verdicts, evidence, drift, quality, runs and events, under
+DESIGN's names. The label `loop` alone tells loops apart: a loop's name is unique where its models are registered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from serinus.decide.events import KINDS
-from serinus.facts import Plan, RoutingState, Status, Verdict
+from serinus.facts import Plan, QualityFinding, RoutingState, Status, Verdict
 from serinus.spec import ModelLoop
 
 _Children = dict[tuple[str, ...], float]  # label values after the loop's -> value
+PRODUCTION = "production"
+"""The gate under which falling quality is told: a canary's guardrail has the name `quality`."""
 OUTCOMES = ("pass", "fail", "undecided", "error")
 
 
@@ -38,6 +41,20 @@ class LoopMetrics:
             "drift_looked_timestamp_seconds",
             "End of the latest window that could be looked at; before one, when waiting began.",
         )
+        self._quality = self._gauge(
+            "quality",
+            "The latest judged window's figure with its interval, and the accuracy estimated before labels come.",
+            "version", "metric", "of",
+        )  # fmt: skip
+        self._labelled = self._gauge(
+            "labelled_share",
+            "Of the latest window whose labels had their time to come, the share that came.",
+            "version",
+        )
+        self._needed = self._gauge("labelled_share_needed", "The share with which a window is judged.")
+        self._worth = self._gauge(
+            "worth", "What the answers of that window are worth, by the spec's `value`.", "version"
+        )
         self._events = Counter("serinus_events", "Events of the loop.", ["loop", "event"], registry=self.registry)
         self._shown: dict[Gauge, set[tuple[str, ...]]] = {}
         self._heard: datetime | None = None  # of the drift job
@@ -58,6 +75,7 @@ class LoopMetrics:
         verdicts = (
             *(status.rollout.verdicts if status.rollout is not None else ()),
             *(finding.verdict for finding in status.drift[-1:]),
+            *((replace(status.quality.verdict, gate=PRODUCTION),) if status.quality is not None else ()),
         )
         shown: dict[Gauge, _Children] = {
             self._weight: {(str(v.version),): v.weight for v in (routing.variants if routing is not None else ())},
@@ -69,6 +87,7 @@ class LoopMetrics:
             self._due: _due(status, spec),
             self._evidence: _evidence(verdicts),
             **self._drift_clock(plan, spec, since),
+            **self._production(status.quality, spec),
         }
         for gauge, values in shown.items():
             self._put(gauge, values)
@@ -86,6 +105,26 @@ class LoopMetrics:
         heard = self._heard if self._heard is not None else since
         every = spec.spec.drift.every.total_seconds()
         return {self._every: {(): every}, self._looked: {(): heard.timestamp()} if heard is not None else {}}
+
+    def _production(self, found: QualityFinding | None, spec: ModelLoop | None) -> dict[Gauge, _Children]:
+        """What labels have shown of the version that was looked at; empty where nobody asks for it."""
+        gauges = (self._quality, self._labelled, self._needed, self._worth)
+        shown: dict[Gauge, _Children] = {gauge: {} for gauge in gauges}
+        if found is None or spec is None or spec.spec.quality is None:
+            return shown
+        version = str(found.version)
+        shown[self._needed] = {(): spec.spec.quality.min_share}
+        for window in found.windows:  # oldest first: what a later one says takes the place of what an earlier one said
+            if window.estimated is not None:
+                shown[self._quality][version, "accuracy", "estimated"] = window.estimated.value
+            if not window.mature or not window.rows:
+                continue
+            shown[self._labelled] = {(version,): window.labelled / window.rows}
+            shown[self._worth] = {(version,): window.worth} if window.worth is not None else {}
+            if window.measured is not None and window.window.end <= found.window.end:
+                for of in ("value", "low", "high"):
+                    shown[self._quality][version, found.metric, of] = getattr(window.measured, of)
+        return shown
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"serinus_{name}", text, ["loop", *labels], registry=self.registry)

@@ -37,20 +37,24 @@ def readme(values: str) -> str:
         f"<!-- {_MADE.format(source='values.yaml')} -->", "",
         "# The Helm chart", "",
         "Installs the operator, its rights, the kinds ModelLoop, LoopRequest and ModelApproval, what KServe needs to "
-        "serve their models, and an MLflow server for those who have none. Needs Kubernetes 1.30 or newer, KServe, "
-        "a Gateway (Standard mode), Prometheus and Kubeflow Pipelines.", "",
+        "serve their models, an MLflow server for those who have none, and the collector of predictions and labels for "
+        "those who want it. Needs Kubernetes 1.30 or newer, KServe, a Gateway (Standard mode), Prometheus and Kubeflow "
+        "Pipelines.", "",
         "    helm install serinus charts/serinus --namespace serinus --create-namespace",
         "    helm test serinus --namespace serinus", "",
-        "Upgrade and rollback leave loops, models and traffic alone. After `helm uninstall` loops and models are "
-        "there, unless `crds.keep` and `mlflow.bundled.persistence.keep` are false, and what serves goes on serving; "
+        "Upgrade and rollback leave loops, models and traffic alone. After `helm uninstall` loops, models and records "
+        "are there, unless `crds.keep` and the two `persistence.keep` are false, and what serves goes on serving; "
         "but a predictor that starts anew has nobody to fetch its model until a release is back. What was kept belongs "
         "to the next release of the same name and namespace; for another add `--take-ownership` to `helm install`.", "",
         "What a cluster has once is made by one release: kinds, admission policies, the ClusterStorageContainer "
-        "and with it the MLflow server that models come from. A second release, for one namespace (`watchNamespace`), "
-        "switches them off and uses that server, as [ci/namespaced-values.yaml](ci/namespaced-values.yaml) does; the "
+        "and with it the MLflow server that models come from, and the collector. A second release, for one namespace (`watchNamespace`), "
+        "switches them off and uses those servers, as [ci/namespaced-values.yaml](ci/namespaced-values.yaml) does; the "
         "other files in [ci/](ci) are examples too.", "",
-        "`helm test` asks the operator's lease, MLflow, Prometheus and Kubeflow Pipelines, and sends each loop that "
-        "serves its own examples, through the gateway if `test.gatewayUrl` says where pods reach it.", "",
+        "With `collector.enabled` predictions and labels are kept, by SQLite on a volume or by a Postgres of yours, as "
+        "[ci/collector-values.yaml](ci/collector-values.yaml) and [ci/everything-values.yaml](ci/everything-values.yaml) "
+        "do.", "",
+        "`helm test` asks the operator's lease, MLflow, Prometheus, Kubeflow Pipelines and the collector, and sends each "
+        "loop that serves its own examples, through the gateway if `test.gatewayUrl` says where pods reach it.", "",
         "## Values", "",
         "| key | value | default | meaning |", "| --- | --- | --- | --- |",
     ]  # fmt: skip

@@ -45,6 +45,7 @@ class Installation:
 def of_parts(installed: Installation, now: datetime) -> Mapping[str, Check]:
     """What the operator needs, by name."""
     platform, ports = installed.platform, installed.ports
+    collector = {f"collector at {platform.collector_url}": lambda: _ready(platform)} if platform.collector else {}
     return {
         "operator": lambda: _operator(installed, now),
         "ModelLoops": lambda: f"{len(loops(installed))} there",
@@ -53,6 +54,7 @@ def of_parts(installed: Installation, now: datetime) -> Mapping[str, Check]:
             ports.metrics.increases("serinus_predictions_total", {"loop": NOBODY}, now - timedelta(minutes=1), now)
         ),
         f"Kubeflow Pipelines at {platform.kfp_url}": lambda: _answers(ports.runner.active(NOBODY)),
+        **collector,
     }
 
 
@@ -117,6 +119,16 @@ def _operator(installed: Installation, now: datetime) -> str:
     if now - renewed > SILENT:
         raise Unavailable(f"{holder} held the lease last {(now - renewed).total_seconds():.0f} s ago; no operator runs")
     return f"{holder} drives"
+
+
+def _ready(platform: Platform) -> str:
+    try:
+        answer = httpx.get(f"{platform.collector_url.rstrip('/')}/readyz", timeout=_PATIENCE, trust_env=False)
+    except httpx.TransportError as error:
+        raise Unavailable(f"no answer: {error}") from error
+    if answer.status_code != httpx.codes.OK:
+        raise Unavailable(f"expected 200, got {answer.status_code}: {answer.text[:200]}")
+    return "takes predictions and labels"
 
 
 def _answers(_: object) -> str:

@@ -22,7 +22,7 @@ QUERIES = panel_queries() | {f"variable {name}": query for name, query in variab
 CHOSEN = {
     "$__rate_interval": "10s", "$__range": "1m", "$loop": LOOP, "$namespace": ".*", "$slow": "0.25",
 }  # fmt: skip
-ROWS = ("Traffic", "Answers", "Judge", "Drift", "Events and runs", "Operator, of all loops")
+ROWS = ("Traffic", "Answers", "Judge", "Drift", "Quality", "Events and runs", "Operator, of all loops")
 
 
 def _filled(query: str) -> str:
@@ -65,7 +65,10 @@ def test_evidence_and_shares_are_what_was_told(world: tuple[Prometheus, Telling]
     assert until(lambda: _asked(server, _filled(QUERIES["Champion: A"])), "a champion") == [1.0]
     assert sorted(_asked(server, _filled(QUERIES["Weights: A"]))) == [20.0, 80.0]
     assert sorted(set(_asked(server, _filled(QUERIES["Evidence: A"])))) == [0.25, 2 / 3]
-    assert sorted(_asked(server, _filled(QUERIES["Verdicts: A"]))) == [1.0, 2.0, 4.0]  # undecided, pass, drift's fail
+    # undecided, pass, drift's fail and production's
+    assert sorted(_asked(server, _filled(QUERIES["Verdicts: A"]))) == [1.0, 2.0, 4.0, 4.0]
+    assert sorted(_asked(server, _filled(QUERIES["Quality by version: A"]))) == [0.68, 0.7, 0.72, 0.9]
+    assert _asked(server, _filled(QUERIES["Labelled share: A"])) == [0.75]
 
 
 def test_panels_lie_side_by_side_within_the_grid() -> None:

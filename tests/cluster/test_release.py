@@ -25,7 +25,7 @@ def test_helm_test_proves_a_prediction(serinus: Installation, tmp_path: Path) ->
         installation.upgrade(_values(tmp_path, test=asked))
         said = run("helm", "test", RELEASE, *HELM, "--logs", "--timeout", "120s")
     assert f"ok      loop {loop.namespace}/{loop.name}: version 1 answers its" in said
-    for part in ("operator", "ModelLoops", "MLflow at", "Prometheus at", "Kubeflow Pipelines at"):
+    for part in ("operator", "ModelLoops", "MLflow at", "Prometheus at", "Kubeflow Pipelines at", "collector at"):
         assert f"ok      {part}" in said, said
 
 

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
+import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from serinus.decide.events import KINDS
-from serinus.facts import DriftFinding, Event, FeatureDrift, Plan, RunRecord, Status, Verdict, Window
+from serinus.facts import (
+    DriftFinding,
+    Event,
+    FeatureDrift,
+    Measured,
+    Plan,
+    QualityFinding,
+    QualityWindow,
+    RunRecord,
+    Status,
+    Verdict,
+    Window,
+)
 from services.metrics import LoopMetrics
 from tests.unit.loop_cases import NOW, SECOND, SERVING, SPEC, arm, block, canary, next_, routing, spec, world
 
@@ -202,3 +216,54 @@ def test_a_loop_without_a_drift_job_or_a_champion_does_not_wait_for_one() -> Non
     assert _series(metrics, "serinus_drift_looked_timestamp_seconds") == {}
     metrics.show(Plan(Status("flights")), None, SPEC, NOW)
     assert _series(metrics, "serinus_drift_every_seconds") == {}
+
+
+def _quality(*windows: QualityWindow, outcome: str = "fail") -> Plan:
+    latest = max((w.window for w in windows if w.mature), key=lambda w: w.end, default=windows[-1].window)
+    verdict = Verdict("quality", outcome, "worse")  # type: ignore[arg-type]
+    return Plan(replace(SERVING, quality=QualityFinding(3, "roc_auc", latest, verdict, windows)))
+
+
+def _window(hour: int, labelled: int, value: float, mature: bool = True, worth: float | None = None) -> QualityWindow:
+    span = Window(NOW + timedelta(hours=hour), NOW + timedelta(hours=hour + 1))
+    estimated = Measured(0.9 + hour / 100, 0.01, 0.88, 0.92, 100)
+    measured = Measured(value, 0.01, value - 0.02, value + 0.02, labelled)
+    return QualityWindow(span, 200, labelled, mature, measured, estimated, worth=worth)
+
+
+JUDGED = spec("collect: {}\n  quality: {minShare: 0.4}")
+
+
+def test_quality_is_that_of_the_latest_window_whose_labels_had_their_time_and_the_estimate_that_of_the_latest() -> None:
+    metrics = LoopMetrics("flights")
+    plan = _quality(_window(1, 150, 0.8), _window(2, 100, 0.7, worth=-20.0), _window(3, 5, 0.2, mature=False))
+    metrics.show(plan, None, JUDGED)
+    values = {
+        (dict(labels)["metric"], dict(labels)["of"]): value
+        for labels, value in _series(metrics, "serinus_quality").items()
+    }
+    assert values == {
+        ("roc_auc", "value"): 0.7, ("roc_auc", "low"): pytest.approx(0.68), ("roc_auc", "high"): pytest.approx(0.72),
+        ("accuracy", "estimated"): pytest.approx(0.93),
+    }  # fmt: skip
+    assert _one(metrics, "serinus_labelled_share") == 0.5
+    assert _one(metrics, "serinus_labelled_share_needed") == 0.4
+    assert _one(metrics, "serinus_worth") == -20
+    gates = {
+        (dict(labels)["gate"], dict(labels)["verdict"])
+        for labels, value in _series(metrics, "serinus_verdict").items()
+        if value
+    }
+    assert gates == {("production", "fail")}
+    metrics.show(plan, None, spec("collect: {}"))
+    for name in ("serinus_quality", "serinus_labelled_share", "serinus_labelled_share_needed", "serinus_worth"):
+        assert _series(metrics, name) == {}
+
+
+def test_a_canarys_guardrail_and_production_are_two_gates() -> None:
+    metrics = LoopMetrics("flights")
+    plan = _quality(_window(1, 150, 0.8), outcome="pass")
+    guarded = replace(plan.status, rollout=canary(verdicts=(Verdict("quality", "undecided", ""),)))
+    metrics.show(replace(plan, status=guarded), None, JUDGED)
+    shown = {dict(labels)["gate"] for labels, value in _series(metrics, "serinus_verdict").items() if value}
+    assert shown == {"quality", "production"}

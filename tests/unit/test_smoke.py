@@ -7,7 +7,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -178,6 +178,22 @@ def test_an_answer_for_fewer_rows_than_were_sent_fails(tmp_path: Path) -> None:
         checks.predict(_installed(Objects(), tmp_path, url), LOOP)
 
 
+@pytest.mark.parametrize(
+    ("status", "said"), [(200, "takes predictions and labels"), (503, "expected 200, got 503: .*the database is away")]
+)
+def test_a_collector_is_asked_whether_it_is_ready_where_there_is_one(tmp_path: Path, status: int, said: str) -> None:
+    assert not any("collector" in name for name in _parts(Objects(), tmp_path))
+    with _gateway("the database is away", status) as (url, _):
+        (check,) = (c for name, c in _parts(Objects(), tmp_path, url).items() if name == f"collector at {url}")
+        if status == 200:
+            assert check() == said
+        else:
+            with pytest.raises(Unavailable, match=said):
+                check()
+    with pytest.raises(Unavailable, match="no answer"):
+        check()
+
+
 def test_a_surrounding_that_is_not_there_is_named(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,19 +219,23 @@ def _installed(kube: Objects, folder: Path, gateway: str = "") -> Installation:
     return Installation(PLATFORM, cast(Kube, kube), cast(Ports, None), cast(ModelStore, Store()), folder, gateway)
 
 
-def _parts(kube: Objects, folder: Path) -> Mapping[str, Check]:
-    return checks.of_parts(_installed(kube, folder), NOW)
+def _parts(kube: Objects, folder: Path, collector: str = "") -> Mapping[str, Check]:
+    installed = _installed(kube, folder)
+    return checks.of_parts(replace(installed, platform=replace(PLATFORM, collector_url=collector)), NOW)
 
 
 @contextmanager
 def _gateway(answer: Any, status: int = 200) -> Iterator[tuple[str, list[tuple[str, str | None, Any]]]]:
-    """A server that answers every POST so: its URL, and what it was sent."""
+    """A server that answers every GET and POST so: its URL, and what it was sent by POST."""
     seen: list[tuple[str, str | None, Any]] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             seen.append((self.path, self.headers["host"], body))
+            self.do_GET()
+
+        def do_GET(self) -> None:
             said = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("content-length", str(len(said)))
