@@ -95,6 +95,11 @@ class Kube:
             raise Fatal(f"no Kubernetes to talk to: {error}; set KUBECONFIG, or run inside a cluster") from error
         return cls(client.ApiClient(configuration), timeout, answered)
 
+    def token(self) -> str:
+        """The bearer token that the API server knows us by; "" where it knows us in another way."""
+        found = self._client.configuration.get_api_key_with_prefix("authorization")
+        return str(found or "").removeprefix("Bearer ").strip()
+
     def get(self, kind: Kind, namespace: str | None, name: str) -> Object | None:
         """The object, or None when there is none."""
         return self._ask("GET", kind.path(namespace, name), missing=True)

@@ -19,7 +19,7 @@ from services.cli.page import View
 from services.cli.place import Asked
 
 if TYPE_CHECKING:
-    from serinus.spec import RolloutSpec
+    from serinus.spec import ModelLoop, RolloutSpec
 
 _ROLES = {"modelapprovals": "serinus-approver", "looprequests": "serinus-editor", "modelloops": "serinus-viewer"}
 _LACKS = re.compile(r'User "(?P<user>[^"]+)" cannot (?P<verb>\w+) resource "(?P<what>\w+)')
@@ -95,6 +95,19 @@ class Cluster:
             troubles=tuple(_troubles(found)),
         )
 
+    def spec(self) -> ModelLoop:
+        """Its ModelLoop as it is now. Raises SpecError."""
+        return _spec(self._object())
+
+    @property
+    def namespace(self) -> str:
+        """Where it is."""
+        return self._namespace
+
+    def token(self) -> str:
+        """The bearer token that the kubeconfig has for us, "" when it has none."""
+        return self._kube.token()
+
     def more(self) -> Mapping[str, object]:
         """The namespace, and the operator's conditions."""
         return {"namespace": self._namespace, "conditions": _conditions(self._object())}
@@ -164,7 +177,11 @@ def _weights(shown: Object, status: Status) -> dict[int, int] | None:
 def _rollout_spec(found: Object) -> RolloutSpec | None:
     """How far the canary has to go; None while the spec is not valid."""
     try:
-        document = {name: found[name] for name in ("apiVersion", "kind", "spec")}
-        return loading.of({**document, "metadata": {"name": found["metadata"]["name"]}}).spec.rollout
+        return _spec(found).spec.rollout
     except SpecError:
         return None
+
+
+def _spec(found: Object) -> ModelLoop:
+    document = {name: found[name] for name in ("apiVersion", "kind", "spec")}
+    return loading.of({**document, "metadata": {"name": found["metadata"]["name"]}})

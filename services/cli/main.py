@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import serinus
-from services.cli import demo
+from services.cli import demo, truth
 from services.cli.context import STATE, Output, Target, errors
 from services.cli.options import (
     ContextOption,
@@ -245,6 +245,10 @@ def schema(
 
 
 app.add_typer(drift, name="drift")
+app.add_typer(truth.labels, name="labels")
+app.command()(truth.quality)
+app.command()(truth.which)
+app.command()(truth.erase)
 app.command()(demo.demo)
 
 

@@ -23,6 +23,7 @@ class Taking:
     statuses: list[int] = field(default_factory=list)  # of the next posts; then `status`
     invalid: int = 0  # rows of each batch that it finds invalid
     hold: threading.Event | None = None  # answers wait for it
+    seconds: float = 0.0  # that an answer takes
     bodies: list[dict[str, Any]] = field(default_factory=list)  # of the posts answered 200
     asked: list[tuple[str, str, int]] = field(default_factory=list)  # (path, authorization, status) of every post
 
@@ -35,7 +36,7 @@ class Taking:
 @contextlib.contextmanager
 def taking(port: int = 0) -> Iterator[Taking]:
     """A collector on loopback; when the block ends its connections do too."""
-    state, connections = Taking(), set[Any]()
+    state, connections, over = Taking(), set[Any](), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -51,6 +52,7 @@ def taking(port: int = 0) -> Iterator[Taking]:
             state.asked.append((self.path, self.headers.get("authorization", ""), status))
             if state.hold is not None:
                 state.hold.wait(30)
+            over.wait(state.seconds)
             if status == 200:
                 state.bodies.append(json.loads(body))
             said = json.dumps({"outcomes": {"invalid": state.invalid}, "problems": ["a reason"]}).encode()
@@ -73,6 +75,7 @@ def taking(port: int = 0) -> Iterator[Taking]:
     try:
         yield state
     finally:
+        over.set()
         if state.hold is not None:
             state.hold.set()
         server.shutdown()

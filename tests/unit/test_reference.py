@@ -158,7 +158,7 @@ def test_the_reference_has_every_key_with_its_bounds_and_links() -> None:
 def test_the_commands_page_has_every_word() -> None:
     page = reference.commands_page()
     words = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
-    assert re.findall(r"(?m)^## `serinus (\w+)`$", page) == [*words, "drift"]
+    assert re.findall(r"(?m)^## `serinus (\w+)`$", page) == [*words, *(group.name for group in app.registered_groups)]
     assert "## `serinus drift check`" in page
     assert "| `--output`, `-o` | `text` | text for people, json for scripts. |" in page
     assert "serinus approve [OPTIONS] VERSION" in page
