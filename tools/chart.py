@@ -49,12 +49,14 @@ def readme(values: str) -> str:
         "What a cluster has once is made by one release: kinds, admission policies, the ClusterStorageContainer "
         "and with it the MLflow server that models come from, and the collector. A second release, for one namespace "
         "(`watchNamespace`), switches them off and uses those servers, as "
-        "[ci/namespaced-values.yaml](ci/namespaced-values.yaml) does; the other files in [ci/](ci) are examples too.", "",
-        "With `collector.enabled` predictions and labels are kept, by SQLite on a volume or by a Postgres of yours, as in "
-        "[ci/collector-values.yaml](ci/collector-values.yaml) and "
+        "[ci/namespaced-values.yaml](ci/namespaced-values.yaml) does; the other files in [ci/](ci) are examples "
+        "too.", "",
+        "With `collector.enabled` predictions and labels are kept, by SQLite on a volume or by a Postgres of yours, as "
+        "in [ci/collector-values.yaml](ci/collector-values.yaml) and "
         "[ci/everything-values.yaml](ci/everything-values.yaml).", "",
         "`helm test` asks the operator's lease, MLflow, Prometheus, Kubeflow Pipelines and the collector, and sends "
-        "each loop that serves its own examples, through the gateway if `test.gatewayUrl` says where pods reach it.", "",
+        "each loop that serves its own examples, through the gateway if `test.gatewayUrl` says where pods reach "
+        "it.", "",
         "## Values", "",
         "| key | value | default | meaning |", "| --- | --- | --- | --- |",
     ]  # fmt: skip
