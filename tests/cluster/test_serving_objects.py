@@ -9,19 +9,31 @@ from datetime import timedelta
 
 import pytest
 
-from serinus.adapters.kube import HPAS, INFERENCE_SERVICES, SERVING_RUNTIMES, Object
-from serinus.render import gateway, kserve
+from serinus.adapters.kube import (
+    HPAS,
+    INFERENCE_SERVICES,
+    ROLE_BINDINGS,
+    ROLES,
+    SERVICE_ACCOUNTS,
+    SERVING_RUNTIMES,
+    Object,
+)
+from serinus.render import collecting, gateway, kserve, names
+from serinus.render.collecting import Collector
 from tests.cluster.installation import Installation, program
 from tests.cluster.serving import IMAGE, LOOP, Serving, serving
 from tests.servers.envoy import until
 
 RESOURCES = {"requests": {"cpu": "20m", "memory": "48Mi"}, "limits": {"memory": "96Mi"}}
 
+COLLECTOR = Collector("http://collector:8085", "/var/run/secrets/serinus/collector/token")
+
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[Serving]:
     mine = {"minReplicas": 1, "maxReplicas": 3, "resources": RESOURCES, "image": IMAGE.replace("serinus", "mine", 1)}
-    with serving(serving=mine, training={"python": "mine:fit", "trust": ["mine.Tree"]}) as made:
+    training = {"python": "mine:fit", "trust": ["mine.Tree"]}
+    with serving(serving=mine, training=training, collect={"key": "parcel"}) as made:
         yield made
 
 
@@ -30,6 +42,8 @@ def objects(place: Serving) -> dict[str, Object]:
     secret = {"name": "MLFLOW_TRACKING_TOKEN", "valueFrom": {"secretKeyRef": {"name": "mlflow", "key": "token"}}}
     return {
         "inference service": kserve.inference_service(loop, 3, namespace, "u-1", "default"),
+        "collecting": kserve.inference_service(loop, 3, namespace, collector=COLLECTOR),
+        "collecting in knative": kserve.knative_service(loop, 3, 20, namespace, collector=COLLECTOR),
         "knative": kserve.knative_service(loop, 3, 20, namespace, "u-1", "default"),
         "runtime": kserve.serving_runtime(IMAGE, namespace=namespace),
         "cluster runtime": kserve.serving_runtime(IMAGE),
@@ -49,7 +63,11 @@ def dry_run(made: Object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "which", ["inference service", "knative", "runtime", "cluster runtime", "storage container", "route"]
+    "which",
+    [
+        *("inference service", "collecting", "knative", "collecting in knative"),
+        *("runtime", "cluster runtime", "storage container", "route"),
+    ],
 )
 def test_every_field_is_known_to_the_real_schema(place: Serving, which: str) -> None:
     made = objects(place)[which]
@@ -71,7 +89,7 @@ def test_a_pod_is_put_together_from_runtime_and_version(place: Serving) -> None:
     of_runtime = runtime["spec"]["containers"][0]
     of_version = place.service(1)["spec"]["predictor"]["model"]
     assert server["args"] == of_runtime["args"] + of_version["args"]
-    assert server["args"][-2:] == ["--trust", "mine.Tree"]
+    assert server["args"][-4:] == ["--trust", "mine.Tree", "--key", "parcel"]
     assert server["command"] == of_runtime["command"]
     assert server["image"] == "mine/predictor:0.1.0"
     assert server["resources"] == RESOURCES
@@ -84,6 +102,33 @@ def test_a_pod_is_put_together_from_runtime_and_version(place: Serving) -> None:
     scaler = place.kube.get(HPAS, place.namespace, "flights-v1-predictor")
     assert scaler is not None
     assert (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]) == (1, 3)
+
+
+def test_a_pod_that_collects_has_a_token_for_the_collector_and_an_account_of_its_own(place: Serving) -> None:
+    for kind, made in zip(
+        (SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS), collecting.predictor_account(LOOP, place.namespace), strict=True
+    ):
+        place.kube.apply(kind, place.namespace, made)
+    service = kserve.inference_service(place.loop, 4, place.namespace, collector=COLLECTOR)
+    service["spec"]["predictor"]["model"]["storageUri"] = "pvc://nothing"
+    place.kube.apply(INFERENCE_SERVICES, place.namespace, service)
+    until(lambda: bool(place.pods(4)), "a pod is made", 60)
+    spec = place.pods(4)[0]["spec"]
+    assert spec["serviceAccountName"] == names.predictor(LOOP)
+    assert spec["automountServiceAccountToken"] is False
+    (volume,) = (v for v in spec["volumes"] if "projected" in v)
+    (source,) = volume["projected"]["sources"]
+    assert source == {
+        "serviceAccountToken": {"audience": "serinus-collector", "path": "token", "expirationSeconds": 3600}
+    }
+    server = spec["containers"][0]
+    mounts = {m["mountPath"]: m for m in server["volumeMounts"]}
+    assert mounts["/var/run/secrets/serinus/collector"]["name"] == volume["name"]
+    assert "/tmp" in mounts  # noqa: S108 - the runtime's own is still there
+    assert server["args"][-8:] == [
+        *("--collector", COLLECTOR.url, "--namespace", place.namespace, "--sample", "1"),
+        *("--collector-token", COLLECTOR.token_path),
+    ]
 
 
 def test_an_image_that_cannot_be_had_is_said(place: Serving) -> None:
