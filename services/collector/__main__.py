@@ -40,6 +40,13 @@ def arguments(argv: list[str]) -> argparse.Namespace:
         help="who says who may do what [SERINUS_COLLECTOR_AUTH, none: whoever reaches loopback]")  # fmt: skip
     add("--watch-namespace", default=given("SERINUS_WATCH_NAMESPACE", ""),
         help="the one namespace this is for, \"\": all [SERINUS_WATCH_NAMESPACE]")  # fmt: skip
+    add(
+        "--events-of",
+        action="append",
+        default=[each for each in given("SERINUS_EVENTS_OF", "").split(",") if each],
+        metavar="NAMESPACE",
+        help="whose payload loggers need no token: KServe's shows none; again [SERINUS_EVENTS_OF, with commas]",
+    )
     add("--retention", type=_duration, default=given("SERINUS_RETENTION", "90d"),
         help="how long rows of loops are kept that do not say it themselves [SERINUS_RETENTION, 90d]")  # fmt: skip
     add("--forget-every", type=_duration, default="1h", help="how often old rows are looked for (default: %(default)s)")
@@ -99,6 +106,7 @@ def _serve(args: argparse.Namespace, url: str) -> None:
                 audit_file=args.audit_file,
                 kubernetes=args.auth == "kubernetes",
                 home=args.watch_namespace,
+                events_of=frozenset(args.events_of),
                 retention=args.retention,
                 forget_every=args.forget_every,
                 threads=args.threads,

@@ -130,8 +130,9 @@ class Door:
             return await loop.run_in_executor(None, route.work, ask)  # threads that no database keeps
         if self.open > self.limits.open:
             raise _busy(f"{self.open - 1} requests are in work or waiting already")
-        if route.right is not None:
-            right, authorization = route.right(ask), headers.get("authorization", "")
+        right = route.right(ask) if route.right is not None else None
+        if right is not None:
+            authorization = headers.get("authorization", "")
             ask = ask.by(await loop.run_in_executor(self.crew.guards, self.guard.admit, authorization, right))
         if scope["method"] == "POST":
             ask = ask.holding(await self._body(headers, upload))

@@ -61,7 +61,7 @@ class Route:
     path: str  # regular expression of the whole path
     kind: Literal["probe", "read", "write"]
     work: Callable[[Ask], Reply]
-    right: Callable[[Ask], Right] | None = None
+    right: Callable[[Ask], Right | None] | None = None  # None: whoever asks
 
 
 class Router:

@@ -28,6 +28,7 @@ class Settings:
     audit_file: Path | None = None
     kubernetes: bool = False  # who may do what is asked of the API server
     home: str = ""  # the one namespace that it is for, "": all
+    events_of: frozenset[str] = frozenset()  # namespaces whose payload loggers need no token
     retention: timedelta = timedelta(days=90)
     forget_every: timedelta = timedelta(hours=1)
     threads: int = 4
@@ -59,7 +60,7 @@ def collector(settings: Settings, now: Callable[[], datetime]) -> Collector:
         kube = Kube.connect(timeout=5.0)
         guard, kept = Cluster(kube), retention.of_model_loops(kube, settings.retention)
     desk = Desk(store, metrics, now)
-    logged, life = Logged(desk, now), Life()
+    logged, life = Logged(desk, now, settings.events_of), Life()
     crew = Crew(
         _threads("write", settings.threads), _threads("read", max(1, settings.threads // 2)), _threads("ask", 4)
     )

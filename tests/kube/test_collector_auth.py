@@ -157,6 +157,23 @@ def test_of_one_namespaces_installation_the_audit_trail_is_that_namespaces(serve
         assert _client(started, tmp_path, token(server, TEAM, "auditor")).entries() == ()
 
 
+def test_payload_loggers_of_namespaces_that_are_named_need_no_token(server: ApiServer, tmp_path: Path) -> None:
+    with _collector(server, tmp_path, "--events-of", TEAM) as started:
+
+        def tell(namespace: str, headers: dict[str, str] | None = None) -> int:
+            event = {"ce-id": "i", "ce-type": "org.kubeflow.serving.inference.request", "ce-namespace": namespace}
+            return httpx.post(
+                f"{started.url}/events",
+                content=b"{}",
+                headers={**event, "ce-inferenceservicename": "a-v1", **(headers or {})},
+            ).status_code
+
+        assert (tell(TEAM), tell(OTHER), tell("")) == (200, 401, 401)
+        assert tell(TEAM, {"content-type": "application/cloudevents-batch+json"}) == 401
+        rights(server, OTHER, "logger", {"modelloops/predictions": "create"}, loop="a")
+        assert tell(OTHER, {"authorization": f"Bearer {token(server, OTHER, 'logger')}"}) == 200
+
+
 def test_a_token_that_the_kubelet_replaced_is_read_anew(server: ApiServer, running: Collector, tmp_path: Path) -> None:
     rights(server, TEAM, "renewed", {"modelloops/labels": "create"})
     client, file = CollectorClient(running.url, TEAM, str(tmp_path / "token")), tmp_path / "token"
