@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -84,8 +84,7 @@ def kept(id: str, sample: float) -> bool:
     return int.from_bytes(blake2b(id.encode(), digest_size=8).digest()) < sample * 2**64
 
 
-@dataclass(frozen=True, slots=True)
-class _Answered:
+class _Answered(NamedTuple):
     """One request's rows, as they lie in the queue."""
 
     at: float  # seconds since the epoch
@@ -93,7 +92,7 @@ class _Answered:
     rows: Rows
     scores: Sequence[float]
     labels: Sequence[str] | None
-    count: int  # how many of the rows, from the first on
+    taken: int  # how many of the rows, from the first on
 
 
 class Collector:
@@ -185,7 +184,7 @@ class Collector:
         """The rows as the collector takes them; those outside the sample are settled by that."""
         collecting, rows, several = self.collecting, answered.rows, len(answered.scores) > 1
         at = datetime.fromtimestamp(answered.at, UTC)
-        for index in range(answered.count):
+        for index in range(answered.taken):
             id = f"{answered.id}/{index}" if several else answered.id
             if several and not kept(id, collecting.sample):
                 self._settled += 1
