@@ -62,7 +62,7 @@ def add(place: Place, rows: Sequence[Row], count: Count, joined: bool) -> tuple[
                 fresh[row["id"]] = row
         waited = _waited(connection, place, fresh.values())
         if fresh:
-            connection.execute(sa.insert(PREDICTIONS), list(fresh.values()))
+            sql_engine.insert(connection, PREDICTIONS, list(fresh.values()))
         found = records_read.named(connection, place, *waited) if joined and any(waited) else []
     _merge(count, outcomes)
     return tuple(each.record for each in found if each.record.prediction.id in fresh)
@@ -74,14 +74,14 @@ def label(place: Place, truths: Sequence[Truth], count: Count, joined: bool) -> 
     for each in truths:
         names[each.kind].add(each.name)
     with sql_engine.writing(place.engine, place.lock) as connection:
-        outcomes, write, first = _decide(connection, place, truths, names)
-        for kind, some in names.items():
-            if stale := [name for k, name in write if k == kind and name in some]:
+        outcomes, write, first, stale = _decide(connection, place, truths, names)
+        for kind in names:
+            if old := [name for k, name in stale if k == kind]:
                 connection.execute(
-                    sa.delete(LABELS).where(place.of(LABELS), LABELS.c.kind == kind, place.among(LABELS.c.name, stale))
+                    sa.delete(LABELS).where(place.of(LABELS), LABELS.c.kind == kind, place.among(LABELS.c.name, old))
                 )
         if write:
-            connection.execute(sa.insert(LABELS), [_label_row(place, *each) for each in write.values()])
+            sql_engine.insert(connection, LABELS, [_label_row(place, *each) for each in write.values()])
         found: list[records_read.Found] = []
         if joined and first:
             by: dict[Kind, list[str]] = {"id": [], "key": []}
@@ -98,12 +98,15 @@ Held = dict[tuple[Kind, str], tuple[Truth, bool]]
 
 def _decide(
     connection: sa.Connection, place: Place, truths: Sequence[Truth], names: Mapping[Kind, set[str]]
-) -> tuple[Count, Held, set[tuple[Kind, str]]]:
-    """Outcomes, what is to be written, and the names that have a truth and a prediction for the first time."""
+) -> tuple[Count, Held, set[tuple[Kind, str]], set[tuple[Kind, str]]]:
+    """(outcomes, what is to be written, names that now have a truth and a prediction for the first time, names of
+    labels that are to be replaced).
+    """
     gone = {kind: _erased(connection, place, kind, names[kind]) for kind in names}
     held: Held = {}
     for kind, some in names.items():
         held |= _held(connection, place, kind, some)
+    stale = set(held)
     ids, keys, foreign = _known(connection, place, names)
     known: dict[Kind, Mapping[str, bool]] = {"id": ids, "key": keys}
     outcomes, write, first = Count(), Held(), set[tuple[Kind, str]]()
@@ -131,7 +134,7 @@ def _decide(
             outcomes.add("waiting" if regression is None else "joined")
             if regression is not None:
                 first.add(at)
-    return outcomes, write, first
+    return outcomes, write, first, stale & set(write)
 
 
 def erase(place: Place, ids: Sequence[str], keys: Sequence[str]) -> int:
@@ -160,7 +163,7 @@ def erase(place: Place, ids: Sequence[str], keys: Sequence[str]) -> int:
                 for name in sorted(new)
             ]
         if stones:
-            connection.execute(sa.insert(TOMBSTONES), stones)
+            sql_engine.insert(connection, TOMBSTONES, stones)
     return len(found)
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
@@ -136,6 +137,24 @@ def among(engine: sa.Engine, column: sa.ColumnElement[str], values: Sequence[str
         return column == sa.any_(sa.bindparam(None, list(values), postgresql.ARRAY(sa.Text)))
     each = sa.func.json_each(sa.bindparam(None, json.dumps(list(values)), sa.Text)).table_valued("value")
     return column.in_(sa.select(each.c.value))
+
+
+def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows, which have a value for every column of the table, by one statement.
+
+    Postgres gets them as one JSON document: a million rows take 13 s of processor, 43 s as a long list of VALUES, and
+    12 s by COPY, past SQLAlchemy.
+    """
+    if connection.dialect.name != "postgresql":
+        connection.execute(sa.insert(table), rows)
+        return
+    document = sa.cast(sa.bindparam(None, orjson.dumps(list(rows)).decode(), sa.Text), postgresql.JSON)
+    # A JSON column's value is text in the document, and becomes JSON behind it.
+    texts = {column.name for column in table.c if isinstance(column.type, sa.Text)}
+    columns = [sa.column(column.name, sa.Text() if column.name in texts else column.type) for column in table.c]
+    given = sa.func.json_to_recordset(document).table_valued(*columns).render_derived(with_types=True)
+    values = [sa.cast(given.c[c.name], c.type) if c.name in texts else given.c[c.name] for c in table.c]
+    connection.execute(sa.insert(table).from_select([column.name for column in table.c], sa.select(*values)))
 
 
 @contextmanager

@@ -38,9 +38,9 @@ def upgrade() -> None:
         sa.Column("value", sa.Double()),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("waiting", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("namespace", "loop", "kind", "name", name="labels_pk"),
+        sa.PrimaryKeyConstraint("name", "namespace", "loop", "kind", name="labels_pk"),
     )
-    op.create_index("labels_by_time", "labels", ["namespace", "loop", "at"])
+    op.create_index("labels_by_time", "labels", ["at"])
     op.create_table(
         "tombstones",
         sa.Column("namespace", sa.Text(), nullable=False),

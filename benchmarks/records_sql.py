@@ -1,0 +1,155 @@
+"""How fast the database of records takes predictions and labels, and how fast it counts them.
+
+    .venv/bin/python -m benchmarks.records_sql [--rows 1000000] [--batch 5000] [--database postgres|sqlite]
+
+Postgres is a real one of its own with every commit on the disk. Predictions are taken first, then a label for each, by
+id; then they are counted by day, and by day and carrier. Exits 1 when the labels, and the tally that joins them, take
+longer than --most seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import random
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import psutil
+
+from serinus.adapters import migrations, sql_engine
+from serinus.adapters.records_sql import SqlRecords
+from serinus.facts import Label, Prediction, RowsQuestion, Tally, TallyQuestion, Window
+from tests.servers import postgres
+
+T = TypeVar("T")
+LOOP, DAYS = "flight-delay", 30
+START = datetime(2026, 1, 1, tzinfo=UTC)
+CARRIERS = ("AA", "B6", "DL", "EV", "UA", "US", "WN")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--batch", type=int, default=5_000)
+    parser.add_argument("--database", choices=("postgres", "sqlite"), default="postgres")
+    parser.add_argument("--most", type=float, default=60.0)
+    args = parser.parse_args()
+    with database(args.database) as (url, server):
+        engine = sql_engine.connect(url)
+        migrations.up(engine)
+        took = measure(SqlRecords(engine, "bench", b"0123456789abcdef"), args.rows, args.batch)
+        engine.dispose()
+        print(
+            f"memory: this program {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB at most", end=""
+        )
+        print(f", the server {memory(server):.0f} MiB" if server else "")
+    print(f"{args.rows:,} labels joined and counted in {took:.1f} s, at most {args.most:g} wanted")
+    return 0 if took <= args.most else 1
+
+
+def measure(records: SqlRecords, rows: int, batch: int) -> float:
+    """Seconds from the first label to the tally of all."""
+    starts = range(0, rows, batch)
+
+    def add(items: list[Prediction]) -> int:
+        return records.add(LOOP, items).outcomes["new"]
+
+    def label(items: list[Label]) -> int:
+        return records.label(LOOP, items).outcomes["joined"]
+
+    timed("predictions", rows, (predictions(n, batch, rows) for n in starts), add)
+    labelled = timed("labels", rows, (labels(n, batch, rows) for n in starts), label)
+    begun = time.perf_counter()
+    whole = TallyQuestion(START, START + timedelta(days=DAYS), 86_400.0)
+    counted(records, "by day", whole, rows)
+    took = labelled + time.perf_counter() - begun
+    counted(records, "by day, again", whole, rows)
+    counted(
+        records, "by day and carrier", TallyQuestion(whole.start, whole.end, whole.every, columns=("carrier",)), rows
+    )
+    counted(records, "one day", TallyQuestion(START, START + timedelta(days=1), 86_400.0), -(-rows // DAYS))
+    begun = time.perf_counter()
+    found = records.rows(LOOP, RowsQuestion(Window(START, whole.end), labelled=True, limit=10_000))
+    print(f"{'a sample of':<22} {len(found):>9,}  {time.perf_counter() - begun:6.2f} s")
+    return took
+
+
+def timed(what: str, rows: int, batches: Iterator[list[T]], take: Callable[[list[T]], int]) -> float:
+    """Seconds that taking all batches took, without making them; says how fast that was."""
+    took, cpu, slowest, done = 0.0, 0.0, 0.0, 0
+    for batch in batches:
+        before, used = time.perf_counter(), time.process_time()
+        done += take(batch)
+        took += (last := time.perf_counter() - before)
+        cpu += time.process_time() - used
+        slowest = max(slowest, last)
+    assert done == rows, f"expected {rows} {what}, got {done}"
+    print(
+        f"{what:<22} {rows:>9,}  {took:6.2f} s  {rows / took:8,.0f} a second, slowest batch {slowest:.2f} s,"
+        f" {cpu:.1f} s of processor in this program"
+    )
+    return took
+
+
+def counted(records: SqlRecords, what: str, question: TallyQuestion, rows: int) -> None:
+    """Count; says how fast."""
+    begun = time.perf_counter()
+    found: tuple[Tally, ...] = records.tally(LOOP, question)
+    took = time.perf_counter() - begun
+    whole = sum(tally.rows for tally in found if not tally.column)
+    assert whole == sum(tally.labelled for tally in found if not tally.column) == rows, f"expected {rows}, got {whole}"
+    print(f"tally {what:<16} {sum(len(tally.cells) for tally in found):>9,}  {took:6.2f} s")
+
+
+def predictions(first: int, batch: int, rows: int) -> list[Prediction]:
+    draw = random.Random(first)
+    return [
+        Prediction(
+            name(n),
+            1 + n % 2,
+            START + timedelta(days=DAYS) * n / rows,
+            {"carrier": draw.choice(CARRIERS), "origin": "JFK", "distance": 1400.0 + n % 100, "hour": float(n % 24)},
+            draw.random(),
+            draw.choice(("yes", "no")),
+        )
+        for n in range(first, min(first + batch, rows))
+    ]
+
+
+def labels(first: int, batch: int, rows: int) -> list[Label]:
+    draw = random.Random(-first)
+    at = START + timedelta(days=DAYS + 1)
+    return [Label(draw.choice(("yes", "no")), at, name(n)) for n in range(first, min(first + batch, rows))]
+
+
+def name(number: int) -> str:
+    """Ids as requests have them: in no order."""
+    return hashlib.blake2b(str(number).encode(), digest_size=16).hexdigest()
+
+
+def memory(server: postgres.Postgres) -> float:
+    """MiB of all its processes; what they share counts once."""
+    assert server.process is not None
+    parent = psutil.Process(server.process.pid)
+    return sum(each.memory_full_info().pss for each in (parent, *parent.children(recursive=True))) / 2**20
+
+
+@contextlib.contextmanager
+def database(kind: str) -> Iterator[tuple[str, postgres.Postgres | None]]:
+    if kind == "postgres":
+        with postgres.running(durable=True) as server:
+            yield server.empty(), server
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield f"sqlite:///{folder}/records.db", None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
