@@ -5,7 +5,7 @@ JSON: keys sorted, no blanks, UTF-8, times as ISO 8601 in UTC, numbers of `figur
 ("", null, {}) are left out, so that a field which a later release adds leaves older digests what they were.
 
 The chain shows what was changed, removed or put elsewhere, and not that its end was cut off or that all of it was made
-anew: for that, somebody else keeps the number and digest of an entry now and then, and asks `noted`.
+anew: for that, somebody else keeps the number and digest of an entry now and then (`serinus audit verify --noted`).
 """
 
 from __future__ import annotations
@@ -54,16 +54,6 @@ def verify(entries: Iterable[AuditEntry], previous: AuditEntry | None = None) ->
         if entry.digest != _digest(digest, entry.deed):
             return f"entry {number} ({_named(entry)}) was changed: its content does not have the digest it was given"
         digest = entry.digest
-    return None
-
-
-def noted(entries: Iterable[AuditEntry], number: int, digest: str) -> str | None:
-    """What is wrong when somebody noted that entry `number` has a digest that begins so; None when nothing is."""
-    found = next((entry for entry in entries if entry.number == number), None)
-    if found is None:
-        return f"entry {number} was noted with digest {digest[:12]}…, but it is not there: the trail's end was cut off"
-    if not found.digest.startswith(digest):
-        return f"entry {number} was noted with digest {digest[:12]}…, but it has {found.digest[:12]}…: it was made anew"
     return None
 
 

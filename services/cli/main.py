@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import serinus
-from services.cli import demo, truth
+from services.cli import demo, governance, truth
 from services.cli.context import STATE, Output, Target, errors
 from services.cli.options import (
     ContextOption,
@@ -249,6 +249,9 @@ app.add_typer(truth.labels, name="labels")
 app.command()(truth.quality)
 app.command()(truth.which)
 app.command()(truth.erase)
+app.command()(governance.lineage)
+app.command()(governance.reproduce)
+app.add_typer(governance.audit, name="audit")
 app.command()(demo.demo)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from serinus import wire
 from serinus.adapters import kube_history
-from serinus.decide.audit import GENESIS, deed, erased, labels_changed, link, noted, pseudonym, short, verify
+from serinus.decide.audit import GENESIS, deed, erased, labels_changed, link, pseudonym, short, verify
 from serinus.facts import AuditEntry, Deed, Event
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -116,23 +116,6 @@ def test_entries_that_were_put_elsewhere_or_doubled_are_named() -> None:
     doubled = verify([*FIVE[:3], FIVE[2], *FIVE[3:]])
     assert doubled is not None
     assert doubled.startswith("entry 3 is there twice")
-
-
-def test_an_end_that_was_cut_off_is_found_by_a_digest_that_somebody_noted() -> None:
-    assert verify(FIVE[:3]) is None, "the chain alone cannot know"
-    assert noted(FIVE, 4, FIVE[3].digest) is None
-    assert noted(FIVE, 4, FIVE[3].digest[:12]) is None
-    cut = noted(FIVE[:3], 4, FIVE[3].digest)
-    assert cut is not None
-    assert "the trail's end was cut off" in cut
-
-
-def test_a_trail_that_was_made_anew_is_found_by_a_digest_that_somebody_noted() -> None:
-    anew = chain(*(did(n, "it is fine") for n in range(1, 6)))
-    assert verify(anew) is None
-    problem = noted(anew, 4, FIVE[3].digest)
-    assert problem is not None
-    assert "was made anew" in problem
 
 
 @given(
