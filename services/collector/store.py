@@ -64,17 +64,19 @@ class Store:
         return PayloadHalves(self.engine)
 
     def loops(self) -> tuple[tuple[str, str], ...]:
-        """(namespace, loop) of all that is held: a few rows of the index each, however many rows there are."""
+        """(namespace, loop) of all that is held. Of predictions a few entries of an index each, however many they are;
+        labels, which have no such index, are read once.
+        """
         self._check()
-        found = set[tuple[str, str]]()
-        for table in (PREDICTIONS, LABELS):
-            place = sa.tuple_(table.c.namespace, table.c.loop)
-            query = sa.select(table.c.namespace, table.c.loop).order_by(table.c.namespace, table.c.loop).limit(1)
-            with sql_engine.reading(self.engine) as connection:
-                row = connection.execute(query).first()
-                while row is not None:
-                    found.add((row.namespace, row.loop))
-                    row = connection.execute(query.where(place > sa.tuple_(row.namespace, row.loop))).first()
+        p, t = PREDICTIONS.c, LABELS.c
+        first = sa.select(p.namespace, p.loop).order_by(p.namespace, p.loop).limit(1)
+        with sql_engine.reading(self.engine) as connection:
+            found = {(row.namespace, row.loop) for row in connection.execute(sa.select(t.namespace, t.loop).distinct())}
+            row = connection.execute(first).first()
+            while row is not None:
+                found.add((row.namespace, row.loop))
+                after = sa.tuple_(p.namespace, p.loop) > sa.tuple_(row.namespace, row.loop)
+                row = connection.execute(first.where(after)).first()
         return tuple(sorted(found))
 
     def close(self) -> None:
