@@ -76,7 +76,7 @@ def look(
 def observe(spec: ModelLoop, ports: Ports, entry: Entry, now: datetime, scrape: timedelta = loop.SCRAPE) -> World:
     """What can be seen now; what cannot is None and named with its reason."""
     unseen: dict[str, str] = {}
-    asked = loop.question(entry.status, now, scrape)
+    asked = loop.question(spec, entry.status, now, scrape)
     return World(
         versions=_try(unseen, "registry", lambda: ports.registry.versions(spec.name)),
         runs=_try(unseen, "runner", lambda: _runs(spec.name, ports.runner, entry.status)),
@@ -138,6 +138,7 @@ def _block(spec: ModelLoop, metrics: Metrics, asked: CountsQuestion) -> Block:
         metrics.increases(counts.PREDICTIONS, labels, asked.start, asked.end),
         metrics.increases(counts.SECONDS, labels, asked.start, asked.end),
         latency.threshold if latency is not None else Latency().threshold,
+        metrics.increases(counts.LABELLED, labels, asked.start, asked.end) if asked.labels else (),
     )
 
 

@@ -86,6 +86,17 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         {"rollout": {"steps": [5, 100]}}, "spec.rollout.steps", RISING,
     ),
     "no steps": ({"rollout": {"steps": []}}, "spec.rollout.steps", "should have at least 1 items"),
+    "labels too late for a step": (
+        {"collect": {}, "rollout": {"guardrails": {"quality": {}}, "stepTimeout": "2d"}}, "spec.labels.delay",
+        "expected less than half of rollout.stepTimeout for rollout.guardrails.quality",
+    ),
+    "right and wrong of a number": (
+        {
+            "task": "regression", "validation__metric": "rmse", "collect": {}, "labels": {"delay": "1m"},
+            "rollout": {"guardrails": {"quality": {}}},
+        },
+        "spec.rollout.guardrails.quality", "expected nothing for regression; only a class is right or wrong",
+    ),
     "more violations than windows": (
         {"drift": {"retrain": {"violations": 6}}}, "spec.drift.retrain.violations", "expected at most drift.retrain.of",
     ),

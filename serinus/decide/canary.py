@@ -53,6 +53,7 @@ def look(
     state: VariantState | None,
     now: datetime,
     scrape: timedelta = timedelta(seconds=1),
+    delay: timedelta = timedelta(0),
 ) -> Look:
     """One look at a rollout.
 
@@ -60,6 +61,7 @@ def look(
     state: the canary's server; None when the router answers and does not know it. A router that does not answer tells
     nothing about the canary: do not look then.
     scrape: how often the counters are read.
+    delay: how long labels take; of use where the guardrail `quality` is on.
     """
     if rollout.step < 0:
         return _getting_ready(spec, rollout, state, now)
@@ -76,10 +78,20 @@ def look(
     if gone:
         return _wait(spec, after, verdicts, gone[0].reason, now)
     return (
-        _go_on(spec, after, verdicts, now)
+        _go_on(spec, after, verdicts, now, delay)
         if fresh
         else _without_counts(spec, after, verdicts, now, max(DUE, 3 * scrape))
     )
+
+
+def hears(since: datetime, start: datetime, delay: timedelta) -> bool:
+    """Whether labels that come from `start` on are to be counted; the shares of traffic were changed last at `since`.
+
+    Labels come for answers of up to `delay` ago. Sooner than that after a change of the shares, the canary's labels are
+    more often of quick ones than stable's; and quick labels may be of one kind (a click comes at once, that there was
+    none is known after the session). Later both arms' labels are of the same mixture.
+    """
+    return start - since >= delay
 
 
 def baseline(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
@@ -106,10 +118,10 @@ def watch(spec: RolloutSpec, watching: Watch, block: Block | None) -> tuple[Watc
     return after, Verdict("watch", "undecided", reason)
 
 
-def _go_on(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], now: datetime) -> Look:
+def _go_on(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], now: datetime, delay: timedelta) -> Look:
     if spec.steps == BLUE_GREEN:
-        return _switch(spec, rollout, verdicts, now)
-    lacking = _lacking(spec, rollout, verdicts)
+        return _switch(spec, rollout, verdicts, now, delay)
+    lacking = _lacking(spec, rollout, verdicts, delay)
     if lacking:
         return _wait(spec, rollout, verdicts, lacking, now)
     if rollout.step == len(spec.steps) - 1:
@@ -119,11 +131,17 @@ def _go_on(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], n
     return _done(further, "advance", verdicts, why)
 
 
-def _switch(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], now: datetime) -> Look:
+def _switch(
+    spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], now: datetime, delay: timedelta
+) -> Look:
     """Blue/green: everything moves once it is known how stable does, which the watch compares with; or time is over."""
-    seen = min((guardrails.known(g, rollout.evidence).stable_trials for g in guardrails.active(spec)), default=math.inf)
-    if seen < spec.min_requests and now - rollout.step_started < spec.step_timeout:
-        reason = f"learns how stable does: {seen:,.0f} of {spec.min_requests:,} answers; then everything moves at once"
+    prompt = [g for g in guardrails.active(spec) if not g.late]
+    seen = min((guardrails.known(g, rollout.evidence).stable_trials for g in prompt), default=math.inf)
+    learns = _labels_due(spec, rollout, delay)
+    if seen < spec.min_requests:
+        learns = f"{seen:,.0f} of {spec.min_requests:,} answers"
+    if learns and now - rollout.step_started < spec.step_timeout:
+        reason = f"learns how stable does: {learns}; then everything moves at once"
         return _done(rollout, "hold", verdicts, reason)
     return _done(rollout, "promote", verdicts, "it answered its smoke test rightly; blue/green judges afterwards")
 
@@ -187,17 +205,33 @@ def _said(state: VariantState | None) -> str:
     return f" ({state.message})" if state is not None and state.message else ""
 
 
-def _lacking(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...]) -> str:
+def _labels_due(spec: RolloutSpec, rollout: Rollout, delay: timedelta) -> str:
+    """What labels still need; empty when they had their time, or are not asked for.
+
+    As long as they take to come, and as long again in which they are counted (`hears`).
+    """
+    if spec.guardrails.quality is None or rollout.looked_until - rollout.step_started >= 2 * delay:
+        return ""
+    return f"labels need {durations.render(delay)} to come, and as long again to be counted"
+
+
+def _lacking(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], delay: timedelta) -> str:
     """What still keeps the canary on its step; empty when nothing does."""
     if rollout.step_answers < spec.min_requests:
         return f"the canary needs more traffic: {_exposure(spec, rollout)}"
+    if due := _labels_due(spec, rollout, delay):
+        return due
+    mute = set()
     for g in guardrails.active(spec):
         evidence = guardrails.known(g, rollout.evidence)
+        if guardrails.silent(g, evidence):
+            mute.add(g.name)
         if guardrails.near(g, evidence):
             return f"{g.name} is near rollback: evidence of harm {guardrails.odds(guardrails.harm_now(evidence))}"
     if rollout.step == len(spec.steps) - 1:
-        # Every guardrail that is on has to be found safe; one that saw nothing has not been found anything.
-        return "; ".join(v.reason for v in verdicts if v.outcome != "pass")
+        # Every guardrail that is on has to be found safe; one that saw nothing has not been found anything. Only labels
+        # are nobody's duty: none at all keeps no canary from being promoted, and the reason of the promotion says so.
+        return "; ".join(v.reason for v in verdicts if v.outcome != "pass" and v.gate not in mute)
     return ""
 
 

@@ -11,17 +11,27 @@ from serinus.facts import Arm, Block, CountsQuestion, Series
 
 PREDICTIONS = "serinus_predictions_total"
 SECONDS = "serinus_prediction_seconds_bucket"
+LABELLED = "serinus_labelled_total"
+OTHER = "other"
+"""The collector's word for classes beyond those that it has series for; two such may or may not be the same."""
 
 
 def block(
-    question: CountsQuestion, predictions: Sequence[Series], buckets: Sequence[Series], threshold: timedelta
+    question: CountsQuestion,
+    predictions: Sequence[Series],
+    buckets: Sequence[Series],
+    threshold: timedelta,
+    labelled: Sequence[Series] = (),
 ) -> Block:
-    """Both arms of `question`. A version without any series has had no answers: undecided, never good."""
+    """Both arms of `question`. A version without any series has had no answers: undecided, never good.
+
+    labelled: of classes. Labels are counted in the interval in which they came, for both arms alike.
+    """
     return Block(
         question.start,
         question.end,
-        stable=_arm(question.stable, predictions, buckets, threshold),
-        canary=_arm(question.canary, predictions, buckets, threshold),
+        stable=_labelled(question.stable, labelled, _arm(question.stable, predictions, buckets, threshold)),
+        canary=_labelled(question.canary, labelled, _arm(question.canary, predictions, buckets, threshold)),
     )
 
 
@@ -42,3 +52,16 @@ def _arm(version: int | None, predictions: Sequence[Series], buckets: Sequence[S
     if within is None:
         return arm  # its buckets cannot tell fast from slow: that is no data, not "all fast"
     return replace(arm, timed=round(timed), slow=max(0, round(timed - cumulative[within])))
+
+
+def _labelled(version: int | None, labelled: Sequence[Series], arm: Arm) -> Arm:
+    right = wrong = 0.0
+    for series in labelled:
+        truth, predicted = series.labels.get("truth", ""), series.labels.get("predicted", "")
+        if series.labels.get("version") != str(version) or truth == predicted == OTHER:
+            continue
+        if truth == predicted:
+            right += series.increase
+        else:
+            wrong += series.increase
+    return replace(arm, labelled=round(right + wrong), wrong=round(wrong))

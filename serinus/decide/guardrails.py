@@ -16,6 +16,8 @@ from serinus.spec import RolloutSpec
 from serinus.stats import sequential
 from serinus.stats.sequential import Counts
 
+QUALITY = "quality"
+
 
 @dataclass(frozen=True)
 class Guardrail:
@@ -27,6 +29,7 @@ class Guardrail:
     alpha: float
     beta: float
     count: Callable[[Arm], Counts]
+    late: bool = False  # its outcomes are known late or never: where none is known, it is not asked
 
     @property
     def terms(self) -> tuple[float, ...]:
@@ -54,8 +57,18 @@ def active(spec: RolloutSpec) -> tuple[Guardrail, ...]:
         on.append(("rejections", rails.rejections.margin, 0.0, _rejections))
     if rails.latency is not None:
         on.append(("latency", rails.latency.margin, rails.latency.threshold.total_seconds(), _latency))
+    if rails.quality is not None:
+        on.append((QUALITY, rails.quality.margin, 0.0, _quality))
     return tuple(
-        Guardrail(name, margin, threshold, spec.false_rollback_rate / len(on), spec.false_promotion_rate, count)
+        Guardrail(
+            name,
+            margin,
+            threshold,
+            spec.false_rollback_rate / len(on),
+            spec.false_promotion_rate,
+            count,
+            late=name == QUALITY,
+        )
         for name, margin, threshold, count in on
     )
 
@@ -71,6 +84,11 @@ def known(guardrail: Guardrail, evidence: Mapping[str, Evidence]) -> Evidence:
     if found is None or found.terms != guardrail.terms:
         return Evidence(terms=guardrail.terms)
     return found
+
+
+def silent(guardrail: Guardrail, evidence: Evidence) -> bool:
+    """Whether nothing is known that the guardrail could speak of, though nothing is amiss: labels may never come."""
+    return guardrail.late and not (evidence.canary_trials and evidence.stable_trials)
 
 
 def harm_now(evidence: Evidence) -> float:
@@ -100,7 +118,8 @@ def verdict(guardrail: Guardrail, evidence: Evidence) -> Verdict:
         return Verdict(g.name, "fail", _compared(g, evidence) + f", {_worse(g, evidence.peak_harm)}", figures)
     for arm, trials in (("the canary", evidence.canary_trials), ("stable", evidence.stable_trials)):
         if trials == 0:
-            return Verdict(g.name, "undecided", f"{g.name}: {arm} has had no requests to judge by", figures)
+            what = "labels" if g.late else "requests"
+            return Verdict(g.name, "undecided", f"{g.name}: {arm} has had no {what} to judge by", figures)
     safe = safe_now(evidence)
     needed = odds(g.needed_safe)
     if safe >= g.needed_safe:
@@ -218,6 +237,10 @@ def _rejections(arm: Arm) -> Counts:
 
 def _latency(arm: Arm) -> Counts:
     return Counts(arm.timed, arm.slow)
+
+
+def _quality(arm: Arm) -> Counts:
+    return Counts(arm.labelled, arm.wrong)
 
 
 def _clamped(counts: Counts) -> Counts:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from serinus.decide import canary, requests, rollouts, runs
 from serinus.decide.draft import Draft
-from serinus.facts import CountsQuestion, Plan, Routing, Status, Variant, World
+from serinus.facts import CountsQuestion, Plan, Rollout, Routing, Status, Variant, World
 from serinus.spec import ModelLoop
 
 LAG = timedelta(seconds=1)
@@ -26,14 +26,17 @@ def block(scrape: timedelta) -> timedelta:
     return scrape + timedelta(seconds=1)
 
 
-def question(status: Status, now: datetime, scrape: timedelta = SCRAPE) -> CountsQuestion | None:
+def question(spec: ModelLoop, status: Status, now: datetime, scrape: timedelta = SCRAPE) -> CountsQuestion | None:
     """The counts that the next look needs, or None while nothing is being judged. `scrape`: as in World."""
     judged = status.rollout if status.rollout is not None and status.rollout.step >= 0 else status.watch
     end = now - LAG
     if judged is None or end - judged.looked_until < block(scrape):
         return None
     stable = status.rollout.stable if status.rollout is not None else status.previous
-    return CountsQuestion(stable, judged.version, judged.looked_until, end)
+    rollout, delay = spec.spec.rollout, spec.spec.labels.delay
+    since = judged.step_started if isinstance(judged, Rollout) else judged.until - rollout.watch
+    heard = rollout.guardrails.quality is not None and canary.hears(since, judged.looked_until, delay)
+    return CountsQuestion(stable, judged.version, judged.looked_until, end, heard)
 
 
 def next(spec: ModelLoop, status: Status, world: World, now: datetime) -> Plan:

@@ -48,7 +48,10 @@ def advance(draft: Draft) -> None:
     if rollout.stable is None:
         _first(draft, rollout, state)
         return
-    look = canary.look(draft.spec.spec.rollout, rollout, draft.world.block, state, draft.now, draft.world.scrape)
+    spec = draft.spec.spec
+    look = canary.look(
+        spec.rollout, rollout, draft.world.block, state, draft.now, draft.world.scrape, spec.labels.delay
+    )
     draft.set(rollout=look.rollout)
     if look.action == "rollback":
         roll_back(draft, look.rollout, look.reason)

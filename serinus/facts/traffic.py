@@ -57,6 +57,8 @@ class Arm:
     rejected: int = 0  # outcome invalid: the client's fault, or a contract that became narrower
     timed: int = 0  # answers with a measured latency: the trials of `slow`
     slow: int = 0  # of these, over the threshold
+    labelled: int = 0  # answers whose label came in the interval, whenever they were given: the trials of `wrong`
+    wrong: int = 0  # of these, not what was answered
 
 
 @dataclass(frozen=True)
@@ -86,3 +88,4 @@ class CountsQuestion:
     canary: int
     start: datetime
     end: datetime
+    labels: bool = False  # whether the labels that came in it count, too

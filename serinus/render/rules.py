@@ -53,12 +53,13 @@ def _set(path: str) -> str:
 
 
 _JUDGED = "{" + ", ".join(f"'{task}': {_names(metrics)}" for task, metrics in JUDGED.items()) + "}[self.task]"
+_HEARD = _set("self.rollout.guardrails.quality")
 _COLLECTED = {
     "quality": _set("self.quality"),
     "labels.source": _set("self.labels.source"),
     "data.source.production": _set("self.data.source.production"),
     "drift.confirm": f"{_set('self.drift')} && self.drift.confirm.detector != 'none'",
-    "rollout.guardrails.quality": _set("self.rollout.guardrails.quality"),
+    "rollout.guardrails.quality": _HEARD,
 }
 """What needs predictions to be kept -> whether it is asked for."""
 
@@ -86,6 +87,16 @@ SPEC: Mapping[str, tuple[Rule, ...]] = {
             "self.task == 'binary-classification' || !(" + _set("self.validation.fairness") + ")",
             "expected nothing but for binary-classification",
             "validation.fairness",
+        ),
+        _rule(
+            f"self.task != 'regression' || !{_HEARD}",
+            "expected nothing for regression; only a class is right or wrong",
+            "rollout.guardrails.quality",
+        ),
+        _rule(
+            f"!{_HEARD} || {milliseconds('self.labels.delay')} * 2 < {milliseconds('self.rollout.stepTimeout')}",
+            "expected less than half of rollout.stepTimeout for rollout.guardrails.quality",
+            "labels.delay",
         ),
         *(
             _rule(f"{_set('self.collect')} || !({asked})", "expected `collect` beside it, got none", field)

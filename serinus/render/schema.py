@@ -127,11 +127,12 @@ def _inside(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     more, each = schema.get("additionalProperties"), schema.get("prefixItems", [schema.get("items")])[0]
     made: Schema = {"items": _converted(each, definitions)} if each is not None else {}  # a pair is one of alike
     if "properties" in schema:
-        made["properties"] = {
+        parts = {
             # pydantic says nothing about a default that is made by a function: an empty mapping.
             name: {**_converted(part, definitions), **({} if _said(name, part, schema) else {"default": {}})}
             for name, part in schema["properties"].items()
         }
+        made |= {"properties": parts} if parts else {}  # an API server drops an empty one
     elif "propertyNames" in schema:
         names = schema["propertyNames"]["enum"]
         made["properties"] = {name: _converted(schema["additionalProperties"], definitions) for name in names}

@@ -77,12 +77,28 @@ def _contradictions(spec: LoopSpec) -> Iterator[str]:
     yield from _uncollected(spec)
     if spec.validation.fairness is not None and spec.task != "binary-classification":
         yield f"validation.fairness: expected nothing for {spec.task}; its rates are of two classes"
+    yield from _unheard(spec)
     if spec.quality is not None and spec.quality.metric is not None and spec.quality.metric not in JUDGED[spec.task]:
         wanted = ", ".join(JUDGED[spec.task])
         yield f"quality.metric: expected one of {wanted} for {spec.task}, got {spec.quality.metric!r}"
     if data.holdout >= data.history:
         got = f"{durations.render(data.holdout)} of {durations.render(data.history)}"
         yield f"data.holdout: expected less than data.history, got {got}; nothing would be left to train on"
+
+
+def _unheard(spec: LoopSpec) -> Iterator[str]:
+    """What keeps the guardrail `quality` from ever being of use."""
+    if spec.rollout.guardrails.quality is None:
+        return
+    if spec.task == "regression":
+        yield "rollout.guardrails.quality: expected nothing for regression; only a class is right or wrong"
+    delay, timeout = spec.labels.delay, spec.rollout.step_timeout
+    if 2 * delay >= timeout:
+        got = f"{durations.render(delay)} of {durations.render(timeout)}"
+        yield (
+            f"labels.delay: expected less than half of rollout.stepTimeout for rollout.guardrails.quality, got {got};"
+            " labels would come too late to judge a step by"
+        )
 
 
 def _uncollected(spec: LoopSpec) -> Iterator[str]:

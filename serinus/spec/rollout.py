@@ -41,7 +41,8 @@ class Latency(Part):
 
 
 class Wrong(Part):
-    """Answers that labels showed to be wrong; only of use where labels come within a step's time."""
+    """Answers that labels showed to be wrong, of classes. A step takes twice `labels.delay` at least; where no label
+    comes in that time, the canary goes on without."""
 
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """How much larger the canary's share of wrong answers may be."""
@@ -60,7 +61,7 @@ class Guardrails(Part):
     latency: Latency | None = Latency()
     """Slow answers."""
     quality: Wrong | None = None
-    """Wrong answers, by labels; needs `collect`. Unset: labels come too late to tell."""
+    """Wrong answers, by labels; needs `collect` and a short `labels.delay`. Unset: labels come too late to tell."""
 
     @field_validator("errors", "rejections", "latency")
     @classmethod

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from serinus.decide import canary, guardrails
 from serinus.facts import Arm, Block, Evidence, Rollout, VariantState, Watch
-from serinus.spec import Errors, Guardrails, Latency, RolloutSpec
+from serinus.spec import BLUE_GREEN, Errors, Guardrails, Latency, RolloutSpec, Wrong
 from serinus.stats import sequential
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -507,3 +507,92 @@ def test_where_scrapes_are_rare_a_missing_block_is_no_news_for_longer() -> None:
     rare = canary.look(SPEC, waiting, None, WELL, later, 30 * SECOND)
     assert {v.outcome for v in rare.verdicts} == {"undecided"}
     assert {v.outcome for v in canary.look(SPEC, waiting, None, WELL, later).verdicts} == {"error"}
+
+
+# --- labels ----------------------------------------------------------------------------------------------------------
+
+DELAY = 30 * SECOND
+HEARD = RolloutSpec(guardrails=Guardrails(quality=Wrong(margin=0.05)))
+ALONE = RolloutSpec(guardrails=Guardrails(errors=None, rejections=None, latency=None, quality=Wrong(margin=0.05)))
+RIGHT = replace(GOOD, labelled=1000, wrong=100)
+
+
+def test_with_labels_asked_for_the_guardrails_share_the_false_rollbacks_by_four() -> None:
+    assert [(g.name, g.alpha, g.late) for g in guardrails.active(HEARD)] == [
+        ("errors", 0.0025, False), ("rejections", 0.0025, False), ("latency", 0.0025, False), ("quality", 0.0025, True),
+    ]  # fmt: skip
+
+
+def test_a_canary_that_is_wrong_more_often_is_rolled_back() -> None:
+    seen = looks(HEARD, rollout(step=2), replace(GOOD, labelled=200, wrong=60), replace(RIGHT, labelled=400, wrong=40))
+    assert seen.action == "rollback"
+    assert seen.reason.startswith("quality: canary ")
+    assert "worse by more than 5 percentage points" in seen.reason
+
+
+def test_a_canary_that_is_right_as_often_is_promoted_and_its_labels_are_named() -> None:
+    seen = looks(HEARD, rollout(step=2), RIGHT, RIGHT)
+    assert seen.action == "promote"
+    assert {v.gate: v.outcome for v in seen.verdicts}["quality"] == "pass"
+    assert "quality: canary" in seen.reason
+
+
+@pytest.mark.parametrize(
+    ("tried", "stable", "who"), [(GOOD, RIGHT, "the canary"), (RIGHT, GOOD, "stable"), (GOOD, GOOD, "the canary")]
+)
+def test_where_no_label_came_the_canary_is_promoted_without_and_the_reason_says_so(
+    tried: Arm, stable: Arm, who: str
+) -> None:
+    seen = looks(HEARD, rollout(step=2), tried, stable)
+    assert seen.action == "promote"
+    assert f"quality: {who} has had no labels to judge by" in seen.reason
+    assert {v.gate: v.outcome for v in seen.verdicts}["quality"] == "undecided"
+
+
+def test_a_few_labels_are_not_enough_to_be_found_right_by() -> None:
+    few, begun = replace(GOOD, labelled=5, wrong=0), rollout(step=2, step_started=NOW - 590 * SECOND)
+    seen = canary.look(HEARD, begun, block(few, few), WELL, NOW + 10 * SECOND, delay=DELAY)
+    assert (seen.action, seen.reason[:16]) == ("rollback", "step 3 of 3 (50 ")
+    assert "quality: canary 0 of 5" in seen.reason
+
+
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_labels_get_their_time_in_every_step(step: int) -> None:
+    begun = rollout(step=step)
+    early = canary.look(HEARD, begun, block(seconds=59), WELL, NOW + 60 * SECOND, delay=DELAY)
+    assert (early.action, early.reason) == ("hold", "labels need 30s to come, and as long again to be counted")
+    for spec, seconds in ((HEARD, 60), (SPEC, 59)):
+        then = canary.look(spec, begun, block(seconds=seconds), WELL, NOW + 60 * SECOND, delay=DELAY)
+        assert "labels need" not in then.reason
+        assert (then.action == "advance") == (step < 2)
+
+
+def test_labels_count_once_they_are_of_answers_given_at_the_present_shares() -> None:
+    assert not canary.hears(NOW, NOW + 29 * SECOND, DELAY)
+    assert canary.hears(NOW, NOW + 30 * SECOND, DELAY)
+
+
+def test_blue_green_learns_how_often_stable_is_wrong_but_waits_for_no_labels_that_do_not_come() -> None:
+    heard = replace(RIGHT, labelled=500, wrong=50)
+    for spec in (HEARD, ALONE):
+        blue = spec.model_copy(update={"steps": BLUE_GREEN})
+        begun = rollout(step=0)
+        early = canary.look(blue, begun, block(heard, NOBODY, seconds=59), WELL, NOW + 60 * SECOND, delay=DELAY)
+        assert early.action == "hold"
+        assert early.reason.startswith("learns how stable does: labels need 30s to come")
+        for stable in (heard, GOOD):
+            then = canary.look(blue, begun, block(stable, NOBODY, seconds=60), WELL, NOW + 61 * SECOND, delay=DELAY)
+            assert then.action == "promote"
+
+
+def test_after_the_promotion_labels_are_held_to_how_often_the_one_before_was_wrong() -> None:
+    before = canary.baseline(canary.absorb(HEARD, {}, block(RIGHT, RIGHT)))
+    watching = Watch(2, NOW + 600 * SECOND, NOW, before)
+    for _ in range(5):
+        news = block(NOBODY, replace(GOOD, labelled=200, wrong=60), watching.looked_until)
+        watching, verdict = canary.watch(HEARD, watching, news)
+    assert (verdict.gate, verdict.outcome) == ("quality", "fail")
+    deaf = Watch(2, NOW + 600 * SECOND, NOW, canary.baseline(canary.absorb(HEARD, {}, block())))
+    _, verdict = canary.watch(HEARD, deaf, block(NOBODY, replace(GOOD, labelled=200, wrong=60)))
+    assert verdict.outcome == "undecided"
+    assert "quality: nothing is known of the champion before" in verdict.reason

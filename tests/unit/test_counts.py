@@ -44,5 +44,21 @@ def test_without_a_bucket_within_the_threshold_nothing_was_timed() -> None:
     assert counts.block(QUESTION, [], timed, THRESHOLD).canary == Arm()
 
 
+def labelled(version: int, truth: str, predicted: str, increase: float) -> Series:
+    return Series({"version": str(version), "truth": truth, "predicted": predicted}, increase, 2)
+
+
+def test_labels_that_came_are_right_or_wrong_of_each_version() -> None:
+    came = [
+        labelled(1, "yes", "yes", 70), labelled(1, "no", "no", 20), labelled(1, "no", "yes", 6),
+        labelled(2, "no", "other", 3), labelled(2, "other", "no", 2), labelled(2, "other", "other", 50),
+        labelled(3, "no", "yes", 9),
+    ]  # fmt: skip
+    found = counts.block(QUESTION, [predictions(2, "ok", 4)], [], THRESHOLD, came)
+    assert found.stable == Arm(labelled=96, wrong=6)
+    # Of two classes that the collector has no series for nobody knows whether they are the same.
+    assert found.canary == Arm(answers=4, labelled=5, wrong=5)
+
+
 def test_a_version_without_series_had_no_answers() -> None:
     assert counts.block(QUESTION, [], [], THRESHOLD) == Block(NOW, NOW + 2 * SECOND, Arm(), Arm())

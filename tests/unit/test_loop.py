@@ -21,6 +21,7 @@ from serinus.facts import (
     VariantState,
     Watch,
 )
+from serinus.spec import ModelLoop
 from tests.unit.loop_cases import (
     CHALLENGER,
     CHAMPION,
@@ -337,12 +338,41 @@ def test_a_new_rollout_ends_the_watch() -> None:
 
 
 def test_counts_are_asked_for_while_a_canary_or_a_new_champion_is_judged() -> None:
-    assert loop.question(SERVING, NOW) is None
-    assert loop.question(replace(SERVING, rollout=canary(step=-1)), NOW + 9 * SECOND) is None
-    assert loop.question(replace(SERVING, rollout=canary()), NOW + 2 * SECOND) is None
+    assert loop.question(SPEC, SERVING, NOW) is None
+    assert loop.question(SPEC, replace(SERVING, rollout=canary(step=-1)), NOW + 9 * SECOND) is None
+    assert loop.question(SPEC, replace(SERVING, rollout=canary()), NOW + 2 * SECOND) is None
     asked = CountsQuestion(1, 2, NOW, NOW + 2 * SECOND)
-    assert loop.question(replace(SERVING, rollout=canary()), NOW + 3 * SECOND) == asked
-    assert loop.question(WATCHING, NOW + 3 * SECOND) == asked
+    assert loop.question(SPEC, replace(SERVING, rollout=canary()), NOW + 3 * SECOND) == asked
+    assert loop.question(SPEC, WATCHING, NOW + 3 * SECOND) == asked
+
+
+LABELLED = spec("collect: {}\n  labels: {delay: 20s}", rollout="guardrails: {quality: {}}")
+
+
+@pytest.mark.parametrize(("late", "counts"), [(19, False), (20, True)])
+def test_labels_are_asked_for_once_those_of_answers_at_the_present_shares_come(late: int, counts: bool) -> None:
+    until = NOW + late * SECOND
+    for status in (
+        replace(SERVING, rollout=canary(looked_until=until)),
+        replace(WATCHING, watch=Watch(2, NOW + 60 * SECOND, until)),
+    ):
+        asked = CountsQuestion(1, 2, until, until + 2 * SECOND, labels=counts)
+        assert loop.question(LABELLED, status, until + 3 * SECOND) == asked
+        assert loop.question(SPEC, status, until + 3 * SECOND) == replace(asked, labels=False)
+
+
+def test_a_step_takes_as_long_as_labels_need_when_they_are_asked_for() -> None:
+    def step(of: ModelLoop, seconds: int) -> Plan:
+        counted = block(arm(4000), arm(1000), start=NOW, seconds=seconds)
+        seen = world(versions=(CHAMPION, CHALLENGER), routing=routing((1, 80), (2, 20)), block=counted)
+        return next_(replace(SERVING, rollout=canary()), seen, NOW + (seconds + 1) * SECOND, of)
+
+    assert kinds(step(SPEC, 39)) == ["StepPassed"]
+    waits = step(LABELLED, 39)
+    assert kinds(waits) == []
+    assert waits.status.rollout is not None
+    assert waits.status.rollout.step == 0
+    assert kinds(step(LABELLED, 40)) == ["StepPassed"]
 
 
 def test_the_registrys_champion_alias_follows_the_ledger() -> None:

@@ -192,7 +192,8 @@ def _problems(**parts: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("parts", "problem"),
     [
-        ({"data": {"source": {}}}, "spec.data.source: expected exactly one of files, sql, python, production; got none"),
+        ({"data": {"source": {}}},
+         "spec.data.source: expected exactly one of files, sql, python, production; got none"),
         ({"data": {"source": {"files": {"uri": "a"}, "python": "a:b"}}},
          "spec.data.source: expected exactly one of files, sql, python, production; got files, python"),
         ({"data": {"features": {}}},
@@ -224,6 +225,15 @@ def _problems(**parts: Any) -> list[str]:
          "time 'distance'; take it out"),
         ({"data": {"holdout": "90d"}},
          "spec.data.holdout: expected less than data.history, got 90d of 60d; nothing would be left to train on"),
+        ({"collect": {}, "rollout": {"guardrails": {"quality": {}}}},
+         "spec.labels.delay: expected less than half of rollout.stepTimeout for rollout.guardrails.quality, "
+         "got 1d of 10m; labels would come too late to judge a step by"),
+        ({"collect": {}, "labels": {"delay": "5m"}, "rollout": {"guardrails": {"quality": {}}}},
+         "spec.labels.delay: expected less than half of rollout.stepTimeout for rollout.guardrails.quality, "
+         "got 5m of 10m; labels would come too late to judge a step by"),
+        ({"task": "regression", "validation": {"metric": "rmse"}, "collect": {}, "labels": {"delay": "1m"},
+          "rollout": {"guardrails": {"quality": {}}}},
+         "spec.rollout.guardrails.quality: expected nothing for regression; only a class is right or wrong"),
     ],
 )  # fmt: skip
 def test_a_part_that_contradicts_itself_is_refused(parts: dict[str, Any], problem: str) -> None:
