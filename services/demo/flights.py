@@ -13,6 +13,8 @@ from serinus.errors import Fatal
 
 WEATHER = ["temp", "humid", "wind_speed", "precip", "visib"]
 FEATURES = ["distance", "hour", *WEATHER, "carrier", "origin"]
+KEY = "flight"
+"""The business key: callers send it with each flight, and the flight's label names it."""
 COLUMNS = ["flight_id", "time_hour", *FEATURES, "late"]
 
 
@@ -39,9 +41,15 @@ def read(share: float, seed: int) -> pd.DataFrame:
 
 
 def instances(rows: pd.DataFrame) -> Sequence[Mapping[str, object]]:
-    """The rows as a caller sends them: features only, null where a value is missing."""
+    """The rows as a model sees them: features only, null where a value is missing."""
     features = rows[FEATURES].astype(object)
     return features.where(features.notna(), None).to_dict(orient="records")  # type: ignore[return-value]
+
+
+def asked(rows: pd.DataFrame) -> Sequence[Mapping[str, object]]:
+    """The rows as a caller sends them: the features, and the flight that they are about."""
+    flying = rows["flight_id"].astype(str).tolist()
+    return [{**row, KEY: flight} for row, flight in zip(instances(rows), flying, strict=True)]
 
 
 def append(rows: pd.DataFrame, folder: Path, name: str) -> None:

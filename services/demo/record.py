@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -34,6 +35,23 @@ class Month:
     loop: float  # ROC AUC of the answers that the loop gave
     frozen: float  # ROC AUC on the same flights of a model that learned all of January and was never retrained
     versions: Mapping[int, int]  # version -> rows that it answered
+    worth: float = math.nan  # of the loop's answers, in `Record.unit`
+    worth_frozen: float = math.nan  # of that model's
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One version in one stretch of the demo, by the labels that the collector had by its end."""
+
+    start: float  # seconds since the first request
+    end: float
+    version: int
+    auc: float
+    low: float  # interval at 95 %
+    high: float
+    rows: int
+    labelled: int
+    worth: float  # of the labelled answers, in all
 
 
 @dataclass(frozen=True)
@@ -69,4 +87,6 @@ class Record:
     p99: float
     guardrail_threshold: float  # log10 of the evidence at which a canary is rolled back
     addresses: Mapping[str, str] = field(default_factory=dict)
+    judged: tuple[Judged, ...] = ()
+    unit: str = ""  # what a worth is counted in
     missed: tuple[str, ...] = ()  # the promises that were not kept, in sentences; empty means success

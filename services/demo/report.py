@@ -17,6 +17,7 @@ from services.demo.plots.axis import month_name, months_flown
 from services.demo.plots.drawing import NONE, clock, duration, figure, odds, signed
 from services.demo.plots.drift import LEVELS, drift, features
 from services.demo.plots.evidence import evidence, guardrails, last_verdict, rollouts
+from services.demo.plots.judged import judged, total_worth
 from services.demo.plots.quality import counted, mean_gain, quality
 from services.demo.plots.requests import requests
 from services.demo.plots.traffic import colour, phases, traffic, versions
@@ -28,7 +29,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WIDE, NARROW = 1000, 360  # pixels of the plots on a desk's screen and on a telephone's
-CAUSES = {"drift": "drift", "manual": "a person", "schedule": "the schedule"}
+CAUSES = {
+    "drift": "drift",
+    "quality": "falling quality",
+    "data": "new data",
+    "manual": "a person",
+    "schedule": "the schedule",
+}
 FAULTS = {"errors": "fails on some requests", "slow": "answers slowly"}
 
 
@@ -97,7 +104,12 @@ def _table(title: str, words: list[str], numbers: list[str]) -> Table:
 
 
 def _summary(record: Record) -> list[tuple[str, str]]:
+    worth = total_worth(record)
+    gained = (
+        [("worth of answers", f"{worth[0]:,.0f} {record.unit}, {worth[1]:,.0f} if never retrained")] if worth else []
+    )
     return [
+        *gained,
         ("requests", f"{record.requests:,} with {record.rows:,} flights"),
         ("failed", f"{record.failed:,}"),
         ("injected errors", f"{record.injected:,} (the broken canary's own: the evidence against it)"),
@@ -138,7 +150,13 @@ def page(record: Record) -> str:
             exposed=_longest(in_traffic(c) for c in record.candidates if c.outcome == "rolled-back"),
             plots={
                 name: [(size, draw(record, width)) for size, width in (("wide", WIDE), ("narrow", NARROW))]
-                for name, draw in {"traffic": traffic, "drift": drift, "quality": quality, "requests": requests}.items()
+                for name, draw in {
+                    "traffic": traffic,
+                    "drift": drift,
+                    "quality": quality,
+                    "judged": judged,
+                    "requests": requests,
+                }.items()
             },
             legend=[{"version": v, "colour": colour(v, known), "broken": _fault(record, v)} for v in known],
             phases=phases(record.ticks),
@@ -148,6 +166,8 @@ def page(record: Record) -> str:
             drifts=list(_drifts(record)),
             rates=list(_rates(record)),
             days=_days(record),
+            worth=total_worth(record),
+            every=record.judged[0].end - record.judged[0].start if record.judged else 0.0,
             limit=odds(record.guardrail_threshold),
         )
     )

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -20,10 +20,11 @@ from rich.markup import escape
 
 from serinus import loading
 from serinus.adapters import kfp_local_folder
+from serinus.adapters.collector_api import CollectorClient
 from serinus.adapters.file_ledger import FileLedger
-from serinus.errors import Fatal
+from serinus.errors import Fatal, Unavailable
 from serinus.facts import Status
-from services.demo import flights, summary
+from services.demo import flights, labels, summary
 from services.demo.record import Record
 from services.demo.traffic import Replay
 from services.demo.watching import Watching
@@ -101,6 +102,7 @@ class _Story:
         if card is None:
             raise Fatal(f"the loop did not come up; see {self.state / 'logs'}")
         self.addresses = card.addresses
+        self.collector = CollectorClient(self.addresses.url("collector"))
         deadline = time.monotonic() + _FIRST
         while self._status().champion is None:
             self._tell_new_events()
@@ -114,7 +116,7 @@ class _Story:
         requests = int((self.rows["time_hour"] < pd.Timestamp(_END, tz="UTC")).sum()) / BATCH
         self.traffic = Replay(
             self.rows, f"{self.addresses.url('envoy')}/v1/models/{LOOP}:predict", BATCH, requests / self.seconds,
-            on_day=lambda day, rows: flights.append(rows, self.work / "data", day),
+            on_day=self._day_over,
         )  # fmt: skip
         self.watching = Watching(self.ledger, LOOP, self.traffic)
         caller = threading.Thread(target=self.traffic.run, name="callers", daemon=True)
@@ -134,7 +136,10 @@ class _Story:
 
     def sum_up(self) -> Record:
         """Everything that was seen, and which promises were kept."""
-        record = summary.make(self.watching, self.traffic, loading.read(self.file), self.january, self._broken())
+        spec = loading.read(self.file)
+        began = datetime.now(UTC) - timedelta(seconds=self.watching.seconds)
+        judged = labels.judged(self.collector, spec, began, datetime.now(UTC))
+        record = summary.make(self.watching, self.traffic, spec, self.january, self._broken(), judged)
         urls = {"predictions": self.traffic.url}
         urls |= {"MLflow": self.addresses.url("mlflow"), "Prometheus": self.addresses.url("prometheus")}
         return replace(record, addresses=urls)
@@ -143,6 +148,14 @@ class _Story:
         """`serinus down`."""
         if self.state.exists():
             self._serinus("down")
+
+    def _day_over(self, day: str, rows: pd.DataFrame) -> None:
+        """The flights have landed: their truth is known, to the training data and to the collector."""
+        flights.append(rows, self.work / "data", day)
+        try:
+            self.collector.label(LOOP, labels.of(rows, labels.now()))
+        except Unavailable as error:  # a label that is lost is a figure less; the summary says when all are
+            self._say(escape(f"the labels of {day} could not be handed over: {error}"))
 
     def _broken(self) -> dict[str, str]:
         """Which fault each run trained, by the run's key; what a run was asked to do is in its folder."""

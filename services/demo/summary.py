@@ -16,7 +16,8 @@ from serinus.decide import guardrails
 from serinus.facts import Dataset, Event, RunRecord, Window
 from serinus.models import scoring
 from serinus.spec import ModelLoop
-from services.demo.record import Candidate, Month, Record, Tick
+from services.demo import labels
+from services.demo.record import Candidate, Judged, Month, Record, Tick
 from services.demo.traffic import Answer, Replay
 from services.demo.watching import Watching
 
@@ -27,11 +28,17 @@ _JUDGED = [f"2013-{month:02d}" for month in range(3, 11)]
 
 
 def make(
-    watching: Watching, traffic: Replay, spec: ModelLoop, january: pd.DataFrame, broken: Mapping[str, str]
+    watching: Watching,
+    traffic: Replay,
+    spec: ModelLoop,
+    january: pd.DataFrame,
+    broken: Mapping[str, str],
+    judged: Sequence[Judged] = (),
 ) -> Record:
     """The record of a demo that is over.
 
     january: the flights that the loop had at its start. broken: which runs trained a candidate that the demo broke.
+    judged: what the labels said of each version.
     """
     answers = sorted(traffic.answers, key=lambda a: a.sent)
     events = watching.events()
@@ -53,6 +60,8 @@ def make(
         p50=float(np.quantile(times, 0.5)) if times.size else math.nan,
         p99=float(np.quantile(times, 0.99)) if times.size else math.nan,
         guardrail_threshold=rail.needed_harm / math.log(10),
+        judged=tuple(judged),
+        unit=spec.spec.value.unit if spec.spec.value is not None else "",
     )
     return replace(record, missed=missed(record))
 
@@ -77,6 +86,8 @@ def missed(record: Record) -> tuple[str, ...]:
     judged = [m for m in record.months if m.month in _JUDGED]
     if lacking := sorted(set(_JUDGED) - {m.month for m in judged}):
         said.append(f"nothing is known of the quality in {', '.join(lacking)}")
+    elif not record.judged:
+        said.append("no label reached the collector, so that nothing is known of quality by version")
     elif not (gain := float(np.mean([m.loop - m.frozen for m in judged]))) >= GAIN:  # NaN is no gain
         said.append(f"the loop gained {gain:.4f} of AUC over January's model, expected at least {GAIN}")
     return tuple(said)
@@ -107,6 +118,7 @@ def _months(rows: pd.DataFrame, answers: Sequence[Answer], spec: ModelLoop, janu
     by = by[~np.isnan(served)]
     served = served[~np.isnan(served)]
     frozen = _frozen(answered, spec, january)
+    said = {"loop": _labels(served), "frozen": _labels(frozen)}
     months = answered["time_hour"].dt.strftime("%Y-%m").to_numpy()
     truth = answered["late"].to_numpy()
     return tuple(
@@ -116,10 +128,17 @@ def _months(rows: pd.DataFrame, answers: Sequence[Answer], spec: ModelLoop, janu
             loop=float(roc_auc_score(truth[chosen], served[chosen])),
             frozen=float(roc_auc_score(truth[chosen], frozen[chosen])),
             versions={int(v): int(n) for v, n in zip(*np.unique(by[chosen], return_counts=True), strict=True)},
+            worth=labels.worth(spec, truth[chosen].astype(str), said["loop"][chosen]),
+            worth_frozen=labels.worth(spec, truth[chosen].astype(str), said["frozen"][chosen]),
         )
         for month in np.unique(months)
         if len(np.unique(truth[chosen := months == month])) == 2
     )
+
+
+def _labels(scores: Floats) -> npt.NDArray[np.str_]:
+    """What a caller is told: late when that is the more probable."""
+    return np.where(scores > 0.5, "1", "0")
 
 
 def _served(rows: pd.DataFrame, answers: Sequence[Answer]) -> tuple[Floats, npt.NDArray[np.int64]]:

@@ -55,7 +55,7 @@ class Replay:
 
     async def _send_all(self) -> None:
         slots = asyncio.Semaphore(_AT_ONCE)
-        bodies = flights.instances(self.rows)
+        bodies = flights.asked(self.rows)
         days = self.rows["time_hour"].dt.strftime("%Y-%m-%d").tolist()
         first_id = int(self.rows["flight_id"].iloc[0])
         handed_over = 0

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 
 from serinus.facts import Event
-from services.demo.record import Candidate, Month, Record, Tick
+from services.demo.record import Candidate, Judged, Month, Record, Tick
 
 SECONDS = 400
 BEGAN = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -76,6 +76,8 @@ def record(seed: int = 7) -> Record:
         p50=0.0081,
         p99=0.0427,
         guardrail_threshold=THRESHOLD,
+        judged=tuple(_judged(draw)),
+        unit="EUR",
         addresses={"mlflow": "http://127.0.0.1:5000", "prometheus": "http://127.0.0.1:9090"},
     )
 
@@ -157,9 +159,26 @@ def _months(draw: np.random.Generator) -> tuple[Month, ...]:
               {4: 83, 6: 17}, {4: 20, 6: 80})  # fmt: skip
     rows = draw.integers(8300, 9500, len(frozen))
     return tuple(
-        Month(f"2013-{i + 2:02d}", int(rows[i]), f + g, f, {v: int(rows[i]) * s // 100 for v, s in served[i].items()})
+        Month(
+            f"2013-{i + 2:02d}",
+            int(rows[i]),
+            f + g,
+            f,
+            {v: int(rows[i]) * s // 100 for v, s in served[i].items()},
+            worth=0.7 * int(rows[i]),
+            worth_frozen=0.5 * int(rows[i]),
+        )
         for i, (f, g) in enumerate(zip(frozen, gains, strict=True))
     )
+
+
+def _judged(draw: np.random.Generator) -> Iterator[Judged]:
+    for start in range(0, SECONDS, 12):
+        for version in sorted({_champion(start), _champion(start + 11)}):
+            auc, rows = 0.70 + 0.02 * float(draw.standard_normal()), int(draw.integers(700, 2500))
+            half = 1.1 / rows**0.5
+            labelled = rows if start < SECONDS - 12 else rows // 2
+            yield Judged(start, start + 12, version, auc, auc - half, auc + half, rows, labelled, 0.6 * labelled)
 
 
 def _candidates(ticks: tuple[Tick, ...]) -> Iterator[Candidate]:

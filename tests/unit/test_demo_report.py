@@ -142,7 +142,7 @@ def test_every_drawing_says_what_it_shows_to_those_who_cannot_see_it(page: Page)
     assert len(ids) == len(set(ids))
     assert set(sum(named, [])) <= set(ids)  # noqa: RUF017
     drawings = page.attributes.count(("role", "img"))
-    assert drawings == 4 * 2 + len(rollouts(record()))
+    assert drawings == 5 * 2 + len(rollouts(record()))
     assert page.tags.count("desc") == drawings
 
 

@@ -103,7 +103,7 @@ def test_every_flight_is_sent_once_in_requests_of_the_batch_size_and_each_answer
 
     assert sorted(len(instances) for instances in got) == [3, 4, 4]
     by_distance = sorted((row for each in got for row in each), key=lambda row: row["distance"])
-    assert by_distance == list(flights.instances(frame))
+    assert by_distance == list(flights.asked(frame))
     answers = sorted(sent.answers, key=lambda a: a.first)
     assert [(a.first, a.rows, a.status, a.version) for a in answers] == [
         (100, 4, 200, 3),
