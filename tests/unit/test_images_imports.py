@@ -87,11 +87,11 @@ def normal(name: str) -> str:
 
 
 @cache
-def installed(extra: str) -> frozenset[str]:
-    """The distributions that `uv sync --no-dev --extra EXTRA` installs, as the lock says."""
+def installed(extras: str) -> frozenset[str]:
+    """The distributions that `uv sync --no-dev --extra EXTRA ...` installs, as the lock says."""
     lock = tomllib.loads((ROOT / "uv.lock").read_text())
     packages = {package["name"]: package for package in lock["package"]}
-    todo, seen = [("serinus", extra), ("serinus", "")], set[tuple[str, str]]()
+    todo, seen = [("serinus", extra) for extra in ("", *extras.split())], set[tuple[str, str]]()
     while todo:
         name, of = todo.pop()
         if (name, of) in seen:
@@ -113,7 +113,8 @@ def missing(extra: str, packages: set[str]) -> set[str]:
 
 
 PREDICTOR = ("services.predictor.__main__", "services.predictor.start", "services.predictor.server")
-CONTROL = ("services.operator.__main__", "services.drift.__main__", "services.fetch.__main__")
+CONTROL = ("services.operator.__main__", "services.drift.__main__", "services.fetch.__main__",
+           "services.collector.__main__", "services.collector.start")  # fmt: skip
 PIPELINE = ("components.ingest.component", "components.check.component", "components.train.component",
             "components.validate.component", "components.register.component",
             "serinus.steps.ingest", "serinus.steps.check", "serinus.steps.train",
@@ -121,7 +122,7 @@ PIPELINE = ("components.ingest.component", "components.check.component", "compon
 
 
 @pytest.mark.parametrize(
-    ("extra", "entries"), [("predictor", PREDICTOR), ("operator", CONTROL), ("pipeline", PIPELINE)]
+    ("extra", "entries"), [("predictor", PREDICTOR), ("operator collector", CONTROL), ("pipeline", PIPELINE)]
 )
 def test_an_image_has_what_is_imported_when_its_processes_start(extra: str, entries: tuple[str, ...]) -> None:
     assert missing(extra, closure(entries, lazily=False)) == set()
@@ -132,7 +133,7 @@ def test_an_image_has_what_is_imported_when_its_processes_start(extra: str, entr
     [
         ("predictor", PREDICTOR, set()),
         # The operator and the drift job read contracts and never a model; the detector says what to do without alibi.
-        ("operator", CONTROL, {"alibi_detect", "skops"}),
+        ("operator collector", CONTROL, {"alibi_detect", "skops"}),
         ("pipeline", PIPELINE, set()),
     ],
 )
