@@ -12,17 +12,20 @@ from serinus.adapters import records_read, records_tally, records_write, sql_eng
 from serinus.adapters.records_checks import Row, Truth, hidden, prediction_row, truth_of
 from serinus.adapters.records_place import Place
 from serinus.adapters.records_write import Count
+from serinus.errors import Fatal
 from serinus.facts import Label, Prediction, Record, RowsQuestion, Taken, Tally, TallyQuestion
 
 T = TypeVar("T")
 BATCH = 10_000
 """Rows of a transaction; more of them are several."""
+LONGEST_KEY = 64
+"""Bytes that BLAKE2b takes as a key."""
 
 
 class SqlRecords:
     """The records of one namespace in a database that `sql_engine.connect` opened and `migrations.up` brought up.
 
-    hash_key: the key under which values of hashed columns, and ids of what was erased, are kept; 16 to 64 bytes.
+    hash_key: the key under which values of hashed columns, and ids of what was erased, are kept; at most 64 bytes.
     now: what the time is; a label from the future is refused.
     """
 
@@ -33,6 +36,8 @@ class SqlRecords:
         hash_key: bytes = b"",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        if len(hash_key) > LONGEST_KEY:
+            raise Fatal(f"expected a hash key of at most {LONGEST_KEY} bytes, got {len(hash_key)}")
         self._engine = engine
         self._namespace = namespace
         self._hash_key = hash_key

@@ -65,7 +65,7 @@ def add(place: Place, rows: Sequence[Row], count: Count, joined: bool) -> tuple[
             sql_engine.insert(connection, PREDICTIONS, list(fresh.values()))
         found = records_read.named(connection, place, *waited) if joined and any(waited) else []
     _merge(count, outcomes)
-    return tuple(each.record for each in found if each.record.prediction.id in fresh)
+    return tuple(each.record for each in found if each.record.prediction.id in fresh and each.record.truth is not None)
 
 
 def label(place: Place, truths: Sequence[Truth], count: Count, joined: bool) -> tuple[Record, ...]:
@@ -125,6 +125,8 @@ def _decide(
                 if each.at != old.at or not same:
                     write[at] = held[at] = (replace(each, at=max(each.at, old.at)), waiting)
                 outcomes.add("same" if same else "changed")
+                if regression and old.value is None:
+                    first.add(at)  # a word was there, which is none
             else:
                 outcomes.add("older")
         elif each.name in foreign and each.kind == "id":
@@ -164,6 +166,7 @@ def erase(place: Place, ids: Sequence[str], keys: Sequence[str]) -> int:
             ]
         if stones:
             sql_engine.insert(connection, TOMBSTONES, stones)
+    sql_engine.overwrite(place.engine)
     return len(found)
 
 

@@ -157,6 +157,15 @@ def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[st
     connection.execute(sa.insert(table).from_select([column.name for column in table.c], sa.select(*values)))
 
 
+def overwrite(engine: sa.Engine) -> None:
+    """Let go of old copies of what was deleted: SQLite's log, unless somebody reads it now; Postgres vacuums itself."""
+    if engine.dialect.name == "sqlite":
+        with _understood(engine), engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)  # noqa: S101 - asked above
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 @contextmanager
 def _understood(engine: sa.Engine) -> Iterator[None]:
     try:
