@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist
 
 from serinus.facts import Measured
@@ -34,7 +35,7 @@ class Weighed:
     values: tuple[float, ...]  # of the detector after each window
     needed: float  # the value that alarms, and from which it starts anew
     alarms: tuple[int, ...]  # the windows that did
-    worse_since: bool  # whether the windows after the last alarm are worse than the bound on average, or there are none
+    standing: bool  # whether there was an alarm, and never since two windows in a row that were within the bound
 
 
 def weigh(spec: LoopSpec, metric: str, holdout: Measured, windows: Sequence[Measured]) -> Weighed:
@@ -58,12 +59,12 @@ def weigh(spec: LoopSpec, metric: str, holdout: Measured, windows: Sequence[Meas
     ]
     needed = max(apart(rules.false_alarms) / rules.window, 1.0) / (1 - HOLDOUT_FAILS)
     path = edetector.run(seen, needed)
-    since = seen[path.alarms[-1] + 1 :] if path.alarms else []
+    good = [s.over <= 0 for s in seen[path.alarms[-1] + 1 :]] if path.alarms else []
     return Weighed(
         bound=sign * bounds[-1],
         between=math.sqrt(variances[-1]),
         values=tuple(math.exp(log) for log in path.logs),
         needed=needed,
         alarms=path.alarms,
-        worse_since=not since or sum(s.over / s.error**2 for s in since) > 0,
+        standing=bool(path.alarms) and not any(one and next_ for one, next_ in pairwise(good)),
     )

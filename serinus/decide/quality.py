@@ -49,14 +49,15 @@ def judge(
     scores are the probability of (`Contract.positive`), None for several classes and for a regression. Windows are
     those of the tallies, in any order. The finding has no `change`: `serinus.decide.concept.explain` finds that.
 
-    fail: the evidence became enough with the window that ends at `since`, and the windows after it are not within the
-    bound on average. pass: it did not, or they are. undecided: there is no window to judge, or nothing to hold it
+    fail: the evidence became enough with the window that ends at `since`, and no two windows in a row were within the
+    bound after it. pass: it did not, or they were. undecided: there is no window to judge, or nothing to hold it
     against. `window` is the latest that was judged, or the latest of all.
     """
     rules, metric = spec.spec.quality or QualitySpec(), metric_of(spec.spec)
     own = sorted((t for t in tallies if t.version == version and not t.column), key=lambda t: t.window.start)
     own = [t for t in own if t.window.end <= now] or own
-    windows = tuple(_window(spec.spec, metric, reference, tally, now, positive) for tally in own)
+    known = estimate.calibration(reference.cells, positive) if reference is not None else None
+    windows = tuple(_window(spec.spec, metric, known, tally, now, positive) for tally in own)
     judged = [w for w in windows if w.mature and _enough(rules, w)]
     latest = judged[-1].window if judged else windows[-1].window if windows else Window(now - rules.window, now)
     holdout = reference.metrics.get(metric) if reference is not None else None
@@ -86,18 +87,17 @@ def asks(
 
 
 def _window(
-    spec: LoopSpec, metric: str, reference: Reference | None, tally: Tally, now: datetime, positive: str | None
+    spec: LoopSpec, metric: str, known: estimate.Calibration | None, tally: Tally, now: datetime, positive: str | None
 ) -> QualityWindow:
     classes = tally.errors is None
     worth = quality.worth(tally.cells, spec.value.worth) if spec.value is not None and classes else None
-    estimated = estimate.accuracy(reference.cells, tally.cells, positive) if reference is not None else None
     return QualityWindow(
         window=tally.window,
         rows=tally.rows,
         labelled=tally.labelled,
         mature=mature(spec, tally.window, now),
         measured=quality.measured(metric, tally, positive),
-        estimated=estimated,
+        estimated=estimate.calibrated(known, tally.cells, positive),
         accuracy=quality.measured("accuracy", tally, positive) if classes else None,
         worth=worth.value * worth.rows if worth is not None else None,
     )
@@ -138,7 +138,7 @@ def _verdict(
         f" {window.labelled:,} of {window.rows:,} rows labelled, against {holdout.value:.3f} on the holdout;"
         f" {rules.margin:g} worse is allowed"
     )
-    if weighed.alarms and weighed.worse_since:
+    if weighed.standing:
         since = _at(judged[weighed.alarms[-1]])
         reason = f"{compared}; worse than that with evidence {peak:,.0f} (needed {weighed.needed:,.0f}) since {since}"
         return Verdict(GATE, "fail", reason, figures)

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-EFFECTS = (0.25, 0.5, 1.0, 2.0, 4.0)
+EFFECTS = (0.4, 0.8, 1.6, 3.2)
 """How many standard deviations over the bound a window is bet to be; a mixture of equal parts."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 LIKE = 0.6  # the most that a window is taken to be like the one before it (autocorrelation)
+ODD = 9.0  # the most that a squared difference counts for, in what was to be expected of it
 WINDOWS = 15  # after so many half of the autocorrelation that they show is believed
 
 
@@ -18,15 +19,17 @@ def between(values: Sequence[float], errors: Sequence[float], guess: float, weig
     the variance v and follow an autoregression with autocorrelation r (a storm lasts for days, so that a second bad day
     is less of a surprise). Half the mean squared difference of neighbours (von Neumann, Kent, Bellinson & Hart 1941,
     "The mean square successive difference") is v (1 - r) beside what the errors explain, that of windows two apart
-    v (1 - r²), which gives both. Differences, because a lasting change of level is in one or two of them only, where it
-    would be in every deviation from a mean.
+    v (1 - r²), which gives both. Differences, because a lasting change of level is in a few of them only, where it
+    would be in every deviation from a mean; and each counts for a bounded multiple of what the windows before made
+    likely, so that a change which is to be found does not hide itself (Huber 1964, "Robust estimation of a location
+    parameter").
     """
-    found, near, far = [], 0.0, 0.0
+    found, near, far, one = [], 0.0, 0.0, guess
     for i in range(len(values)):
         if i > 1:
-            near += _excess(values, errors, i - 1, i - 2)
+            near += _excess(values, errors, i - 1, i - 2, one)
         if i > 2:
-            far += _excess(values, errors, i - 1, i - 3)
+            far += _excess(values, errors, i - 1, i - 3, one)
         one = max((weight * guess + near) / (weight + max(i - 1, 0)), guess / 20)
         two = (weight * guess + far) / (weight + max(i - 2, 0))
         like = min(max(two / one - 1, 0.0) * i / (i + WINDOWS), LIKE)
@@ -34,5 +37,6 @@ def between(values: Sequence[float], errors: Sequence[float], guess: float, weig
     return found
 
 
-def _excess(values: Sequence[float], errors: Sequence[float], a: int, b: int) -> float:
-    return ((values[a] - values[b]) ** 2 - errors[a] ** 2 - errors[b] ** 2) / 2
+def _excess(values: Sequence[float], errors: Sequence[float], a: int, b: int, before: float) -> float:
+    chance = (errors[a] ** 2 + errors[b] ** 2) / 2
+    return min((values[a] - values[b]) ** 2 / 2, ODD * (before + chance)) - chance

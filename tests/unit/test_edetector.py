@@ -74,10 +74,13 @@ def of_days(rng: np.random.Generator, windows: int, sd: float, like: float) -> l
 
 
 def test_nothing_is_known_before_the_second_window_but_the_guess() -> None:
-    found = spread.between([0.1, 0.9, 0.1], [0.01] * 3, 4e-4, 4)
-    assert found[:2] == pytest.approx([4e-4, 4e-4])
-    assert found[2] > 100 * 4e-4
+    assert spread.between([0.1, 0.9], [0.01] * 2, 4e-4, 4) == pytest.approx([4e-4, 4e-4])
     assert spread.between([], [], 1.0, 4) == []
+
+
+def test_one_difference_counts_for_nine_times_what_was_likely_at_most() -> None:
+    far, farther = (spread.between([0.1, x, 0.1], [0.01] * 3, 4e-4, 4)[2] for x in (0.5, 0.9))
+    assert far == farther == pytest.approx((4 * 4e-4 + 9 * (4e-4 + 1e-4) - 1e-4) / 5)
 
 
 @pytest.mark.parametrize(("like", "low", "high"), [(0.0, 0.9, 2.0), (0.5, 1.8, 4.0)])

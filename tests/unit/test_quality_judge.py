@@ -85,10 +85,12 @@ def test_one_bad_day_is_not_enough() -> None:
     assert judged([*GOOD, *days([0.30], first=8)]).verdict.outcome == "pass"
 
 
-def test_quality_that_is_back_passes_again() -> None:
+def test_quality_is_back_after_two_good_windows_in_a_row() -> None:
     fallen = [*GOOD, *days([0.6] * 4, first=8)]
     assert judged(fallen).verdict.outcome == "fail"
-    back = judged([*fallen, *days([0.80, 0.81], first=12)])
+    assert judged([*fallen, *days([0.80], first=12)]).verdict.outcome == "fail"
+    assert judged([*fallen, *days([0.80, 0.60, 0.80], first=12)]).verdict.outcome == "fail"
+    back = judged([*fallen, *days([0.80, 0.81, 0.74], first=12)])
     assert back.verdict.outcome == "pass"
     assert back.since is None
 
