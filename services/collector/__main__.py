@@ -52,7 +52,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     add("--forget-every", type=_duration, default="1h", help="how often old rows are looked for (default: %(default)s)")
     add("--drain", type=_seconds, default=5.0, help="s to answer on after SIGTERM (default: %(default)s)")
     add("--grace", type=_seconds, default=30.0, help="s for requests in work after that (default: %(default)s)")
-    add("--threads", type=_count, default=4, help="requests that write at once; half as many read (default: 4)")
+    add("--threads", type=int, choices=range(1, 6), default=4, help="requests that write at once; half as many read")
     add("--queue", type=_count, default=64, help="requests in work or waiting (default: %(default)s)")
     add("--max-body", type=_count, default=8 * 1024 * 1024, help="bytes (default: %(default)s)")
     add("--max-pending", type=_count, default=64 * 1024 * 1024, help="bytes of all of them (default: %(default)s)")

@@ -35,7 +35,7 @@ T = TypeVar("T")
 Q = TypeVar("Q", TallyQuestion, RowsQuestion)
 LOCAL = "local"
 """The namespace of a laptop, where a deed has none."""
-MOST_ROWS, MOST_WINDOWS, MOST_COLUMNS, MOST_NAMES = 100_000, 10_000, 50, 10_000
+MOST_ROWS, MOST_WINDOWS, MOST_COLUMNS, MOST_NAMES, MOST_HIDDEN = 100_000, 10_000, 50, 10_000, 1000
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Desk:
         """POST {"hash": [column], "predictions": [...]}."""
         _expect_json(ask)
         given = document(ask.body)
-        hidden = names("hash", given.get("hash", []), MOST_COLUMNS)
+        hidden = names("hash", given.get("hash", []), MOST_HIDDEN)
         parsed = every("predictions", given.get("predictions"), prediction)
         return _answer(parsed, self.add(ask.namespace, ask.loop, parsed.items, hidden, parsed.invalid))
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-from serinus.errors import Retryable
+from serinus.errors import Retryable, Unavailable
 from services.collector.auth import Denied, Guard
 from services.collector.metrics import CollectorMetrics
 from services.collector.reading import Refused
@@ -43,7 +43,7 @@ class Life:
     """Where the process stands."""
 
     draining: bool = False  # still answering, but no longer to be sent new requests
-    database: str = "not asked yet"  # why it cannot be used, "" when it can
+    database: str = "the database is not open yet; ask again in a moment"  # why it cannot be used, "" when it can
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,8 @@ class Door:
         if right is not None:
             authorization = headers.get("authorization", "")
             ask = ask.by(await loop.run_in_executor(self.crew.guards, self.guard.admit, authorization, right))
+        if self.life.database:  # known to be away: no thread has to find that out for each request
+            raise Unavailable(self.life.database)
         if scope["method"] == "POST":
             ask = ask.holding(await self._body(headers, upload))
         crew = self.crew.writers if route.kind == "write" else self.crew.readers

@@ -15,7 +15,7 @@ from services.collector.door import Crew, Door, Life, Limits
 from services.collector.logged import Logged
 from services.collector.metrics import CollectorMetrics
 from services.collector.server import Chores, Collector
-from services.collector.store import Store, hash_key
+from services.collector.store import InTurn, Store, hash_key
 from services.collector.table import router
 
 
@@ -31,7 +31,7 @@ class Settings:
     events_of: frozenset[str] = frozenset()  # namespaces whose payload loggers need no token
     retention: timedelta = timedelta(days=90)
     forget_every: timedelta = timedelta(hours=1)
-    threads: int = 4
+    threads: int = 4  # that write; the database's adapter has ten connections for all of them
     queue: int = 64
     body: int = 8 * 1024 * 1024
     pending: int = 64 * 1024 * 1024
@@ -49,7 +49,7 @@ def collector(settings: Settings, now: Callable[[], datetime]) -> Collector:
     if settings.audit_file is not None:
         from serinus.adapters.audit_file import FileAudit
 
-        audit = FileAudit(settings.audit_file)
+        audit = InTurn(FileAudit(settings.audit_file))
     store = Store(settings.database, hash_key(settings.hash_key_file), audit)
     metrics = CollectorMetrics()
     guard: Guard = Anybody()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 
@@ -13,6 +14,7 @@ from serinus.adapters.payload_halves import PayloadHalves
 from serinus.adapters.records_sql import SqlRecords
 from serinus.adapters.records_tables import LABELS, PREDICTIONS
 from serinus.errors import Fatal, Unavailable
+from serinus.facts import AuditEntry, Deed
 from serinus.ports import Audit
 
 log = logging.getLogger("serinus.collector")
@@ -86,6 +88,23 @@ class Store:
     def _check(self) -> None:
         if not self._open:
             raise Unavailable("the database is not open yet; ask again in a moment")
+
+
+class InTurn:
+    """An audit trail that one thread at a time asks."""
+
+    def __init__(self, audit: Audit) -> None:
+        self._audit, self._lock = audit, Lock()
+
+    def append(self, deeds: Sequence[Deed]) -> int:
+        """Keep those whose id is not there yet; returns how many those were."""
+        with self._lock:
+            return self._audit.append(deeds)
+
+    def entries(self, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
+        """Entries with numbers greater than `after`, oldest first."""
+        with self._lock:
+            return self._audit.entries(after, limit)
 
 
 def hash_key(path: Path | None) -> bytes:
