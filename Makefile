@@ -14,6 +14,7 @@ help: ## List what one can do
 setup: .venv/.installed ## Install everything into .venv and .cache (asks nothing)
 	@tools/prometheus
 	@tools/helm
+	@tools/postgres
 
 .venv/.installed: pyproject.toml uv.lock | uv
 	$(UV) sync --locked --all-extras --compile-bytecode --quiet
@@ -50,7 +51,7 @@ lint: setup ## Style and the import contracts
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports
-	.venv/bin/shellcheck -x .ci/run tools/prometheus tools/helm tools/kind-up tools/kind-demo tools/kind-down tools/kind/steps.sh
+	.venv/bin/shellcheck -x .ci/run tools/prometheus tools/helm tools/postgres tools/kind-up tools/kind-demo tools/kind-down tools/kind/steps.sh
 
 .PHONY: types
 types: setup ## Strict types
