@@ -5,17 +5,26 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import platform
+import ssl
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+import httpx
 
 import serinus
 from serinus.facts import Code
 from serinus.spec import ModelLoop
 
 REVISION, IMAGE = "SERINUS_REVISION", "SERINUS_IMAGE"  # set in our images, and in the pipeline's pods
+POD, HOST, PORT = "KFP_POD_NAME", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"  # KFP's and Kubernetes' own
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_PATIENCE = 3.0  # seconds; a step does not wait longer for a figure in its record
+log = logging.getLogger(__name__)
+
 LOCK = "uv.lock"
 PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "threadpoolctl")
 
@@ -29,10 +38,41 @@ def code(spec: ModelLoop, environment: Mapping[str, str] = os.environ) -> Code:
         source=digest(home, home.rglob("*.py")),
         own=_own(spec),
         lock=_lock((Path(sys.prefix), home.parent)),
-        image=environment.get(IMAGE, ""),
+        image=image(environment),
         python=platform.python_version(),
         packages={name: version for name in PACKAGES if (version := _version(name))},
     )
+
+
+def image(environment: Mapping[str, str] = os.environ, account: Path = ACCOUNT) -> str:
+    """The image that this container was made from, with its digest as far as that is known; "" outside our pods.
+
+    A container knows neither. The name is in a variable; the digest, which a name with a tag does not tell, is in the
+    pod's status, which the API server shows to those who may read pods (Kubeflow's accounts for runs may).
+    """
+    name = environment.get(IMAGE, "")
+    if not name or "@" in name or not all(environment.get(each) for each in (POD, HOST, PORT)):
+        return name
+    try:
+        ran = _image_id(environment, account, name)
+    except (OSError, httpx.HTTPError, ValueError, LookupError, TypeError) as error:
+        log.info("the digest of %s is not known: %s", name, error)
+        return name
+    digest = ran.rpartition("@")[2]  # docker.io/serinus/pipeline@sha256:..., or the digest alone
+    return f"{name}@{digest}" if digest.startswith("sha256:") else name
+
+
+def _image_id(environment: Mapping[str, str], account: Path, name: str) -> str:
+    namespace, token = ((account / file).read_text().strip() for file in ("namespace", "token"))
+    trust = ssl.create_default_context(cafile=str(account / "ca.crt"))
+    host = environment[HOST] if ":" not in environment[HOST] else f"[{environment[HOST]}]"
+    pod = httpx.get(
+        f"https://{host}:{environment[PORT]}/api/v1/namespaces/{namespace}/pods/{environment[POD]}",
+        headers={"Authorization": f"Bearer {token}"}, verify=trust, timeout=_PATIENCE, trust_env=False,
+    )  # fmt: skip
+    body = pod.raise_for_status().json()
+    ours = {each["name"] for each in body["spec"]["containers"] if each.get("image") == name}
+    return next((str(each["imageID"]) for each in body["status"]["containerStatuses"] if each["name"] in ours), "")
 
 
 def digest(root: Path, files: Iterable[Path]) -> str:

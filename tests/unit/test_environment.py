@@ -81,3 +81,14 @@ def test_a_users_own_package_counts_as_a_whole_and_is_not_imported(folder: Path)
 def test_a_users_module_that_is_nowhere_is_no_reason_to_fail(folder: Path) -> None:
     assert environment.code(own("mine_nowhere"), {}).own == hashlib.sha256(b"").hexdigest()
     assert list(folder.iterdir()) == []
+
+
+def test_an_image_that_is_named_by_its_digest_needs_no_asking() -> None:
+    named = f"mine@sha256:{'ab' * 32}"
+    assert environment.image({"SERINUS_IMAGE": named, "KFP_POD_NAME": "pod"}) == named
+
+
+def test_where_nobody_can_be_asked_the_images_name_is_what_is_known(tmp_path: Path) -> None:
+    around = {"SERINUS_IMAGE": "mine:1", "KFP_POD_NAME": "pod", "KUBERNETES_SERVICE_HOST": "127.0.0.1"}
+    assert environment.image(around, tmp_path) == "mine:1", "outside a cluster"
+    assert environment.image({**around, "KUBERNETES_SERVICE_PORT": "1"}, tmp_path) == "mine:1", "without an account"
