@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -44,7 +45,8 @@ def main() -> int:
     with database(args.database) as (url, server):
         engine = sql_engine.connect(url)
         migrations.up(engine)
-        took = measure(SqlRecords(engine, "bench", b"0123456789abcdef"), args.rows, args.batch)
+        watch = Watch(psutil.Process(server.process.pid) if server and server.process else None)
+        took = measure(SqlRecords(engine, "bench", b"0123456789abcdef"), args.rows, args.batch, watch)
         engine.dispose()
         print(
             f"memory: this program {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB at most", end=""
@@ -54,7 +56,37 @@ def main() -> int:
     return 0 if took <= args.most else 1
 
 
-def measure(records: SqlRecords, rows: int, batch: int) -> float:
+@dataclass
+class Watch:
+    """How much time went by, and how much processor was used: by this program, and by the server's connections."""
+
+    server: psutil.Process | None
+    took: float = 0.0
+    ours: float = 0.0
+    theirs: float = 0.0
+    slowest: float = 0.0
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        begun, ours, theirs = time.perf_counter(), time.process_time(), self._server()
+        yield
+        last = time.perf_counter() - begun
+        self.took += last
+        self.slowest = max(self.slowest, last)
+        self.ours += time.process_time() - ours
+        self.theirs += self._server() - theirs
+
+    def said(self) -> str:
+        return f"{self.took:6.2f} s, processor {self.ours:.1f} s here" + (
+            f" and {self.theirs:.1f} s in the server" if self.server else ""
+        )
+
+    def _server(self) -> float:
+        family = [self.server, *self.server.children(recursive=True)] if self.server else []
+        return sum(sum(each.cpu_times()[:2]) for each in family)
+
+
+def measure(records: SqlRecords, rows: int, batch: int, watch: Watch) -> float:
     """Seconds from the first label to the tally of all."""
     starts = range(0, rows, batch)
 
@@ -64,48 +96,45 @@ def measure(records: SqlRecords, rows: int, batch: int) -> float:
     def label(items: list[Label]) -> int:
         return records.label(LOOP, items).outcomes["joined"]
 
-    timed("predictions", rows, (predictions(n, batch, rows) for n in starts), add)
-    labelled = timed("labels", rows, (labels(n, batch, rows) for n in starts), label)
-    begun = time.perf_counter()
+    timed("predictions", rows, (predictions(n, batch, rows) for n in starts), add, replace(watch))
+    labelled = timed("labels", rows, (labels(n, batch, rows) for n in starts), label, replace(watch))
     whole = TallyQuestion(START, START + timedelta(days=DAYS), 86_400.0)
-    counted(records, "by day", whole, rows)
-    took = labelled + time.perf_counter() - begun
-    counted(records, "by day, again", whole, rows)
-    counted(
-        records, "by day and carrier", TallyQuestion(whole.start, whole.end, whole.every, columns=("carrier",)), rows
-    )
-    counted(records, "one day", TallyQuestion(START, START + timedelta(days=1), 86_400.0), -(-rows // DAYS))
-    begun = time.perf_counter()
-    found = records.rows(LOOP, RowsQuestion(Window(START, whole.end), labelled=True, limit=10_000))
-    print(f"{'a sample of':<22} {len(found):>9,}  {time.perf_counter() - begun:6.2f} s")
-    return took
+    joined = counted(records, "tally by day", whole, rows, replace(watch))
+    counted(records, "tally by day, again", whole, rows, replace(watch))
+    sliced = TallyQuestion(whole.start, whole.end, whole.every, columns=("carrier",))
+    counted(records, "tally by carrier", sliced, rows, replace(watch))
+    day = TallyQuestion(START, START + timedelta(days=1), 86_400.0)
+    counted(records, "tally of one day", day, -(-rows // DAYS), replace(watch))
+    sample = replace(watch)
+    with sample.running():
+        found = records.rows(LOOP, RowsQuestion(Window(START, whole.end), labelled=True, limit=10_000))
+    print(f"{'sample':<20} {len(found):>9,} rows   {sample.said()}", flush=True)
+    return labelled + joined
 
 
-def timed(what: str, rows: int, batches: Iterator[list[T]], take: Callable[[list[T]], int]) -> float:
+def timed(what: str, rows: int, batches: Iterator[list[T]], take: Callable[[list[T]], int], watch: Watch) -> float:
     """Seconds that taking all batches took, without making them; says how fast that was."""
-    took, cpu, slowest, done = 0.0, 0.0, 0.0, 0
+    done = 0
     for batch in batches:
-        before, used = time.perf_counter(), time.process_time()
-        done += take(batch)
-        took += (last := time.perf_counter() - before)
-        cpu += time.process_time() - used
-        slowest = max(slowest, last)
+        with watch.running():
+            done += take(batch)
     assert done == rows, f"expected {rows} {what}, got {done}"
     print(
-        f"{what:<22} {rows:>9,}  {took:6.2f} s  {rows / took:8,.0f} a second, slowest batch {slowest:.2f} s,"
-        f" {cpu:.1f} s of processor in this program"
+        f"{what:<20} {rows:>9,} rows   {watch.said()}; {rows / watch.took:,.0f} a second,"
+        f" slowest batch {watch.slowest:.2f} s",
+        flush=True,
     )
-    return took
+    return watch.took
 
 
-def counted(records: SqlRecords, what: str, question: TallyQuestion, rows: int) -> None:
-    """Count; says how fast."""
-    begun = time.perf_counter()
-    found: tuple[Tally, ...] = records.tally(LOOP, question)
-    took = time.perf_counter() - begun
+def counted(records: SqlRecords, what: str, question: TallyQuestion, rows: int, watch: Watch) -> float:
+    """Seconds that counting took."""
+    with watch.running():
+        found: tuple[Tally, ...] = records.tally(LOOP, question)
     whole = sum(tally.rows for tally in found if not tally.column)
     assert whole == sum(tally.labelled for tally in found if not tally.column) == rows, f"expected {rows}, got {whole}"
-    print(f"tally {what:<16} {sum(len(tally.cells) for tally in found):>9,}  {took:6.2f} s")
+    print(f"{what:<20} {sum(len(tally.cells) for tally in found):>9,} cells  {watch.said()}", flush=True)
+    return watch.took
 
 
 def predictions(first: int, batch: int, rows: int) -> list[Prediction]:

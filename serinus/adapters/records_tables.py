@@ -53,10 +53,10 @@ LABELS = sa.Table(
     sa.Column("value", DOUBLE),  # as a number, null when it is none
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Column("waiting", sa.Boolean, nullable=False),  # no prediction has come for it so far
-    # The name comes first, and no index begins with the loop: a planner that has no statistics yet would read all
+    # The name comes first, and no index begins with all the rest: a planner without statistics would read all
     # labels of the loop again for each of its predictions.
     sa.PrimaryKeyConstraint("name", "namespace", "loop", "kind", name="labels_pk"),
-    sa.Index("labels_by_time", "at"),
+    sa.Index("labels_by_time", "loop", "at"),
 )
 
 TOMBSTONES = sa.Table(

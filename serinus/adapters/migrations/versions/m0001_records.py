@@ -40,7 +40,7 @@ def upgrade() -> None:
         sa.Column("waiting", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("name", "namespace", "loop", "kind", name="labels_pk"),
     )
-    op.create_index("labels_by_time", "labels", ["at"])
+    op.create_index("labels_by_time", "labels", ["loop", "at"])
     op.create_table(
         "tombstones",
         sa.Column("namespace", sa.Text(), nullable=False),
