@@ -20,10 +20,12 @@ from serinus.spec import LoopSpec, QualitySpec
 from serinus.spec.budget import apart
 from serinus.stats import edetector, spread
 from serinus.stats.figures import LOWER_IS_BETTER
+from serinus.stats.quality import Z
 
 HOLDOUT_FAILS = 0.2  # for how many versions the holdout's confidence bound may be too good
 GUESS = 0.5  # of the margin: the first guess at the standard deviation between windows
 WEIGHT = 4  # and it counts as so many windows
+TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,13 @@ def weigh(spec: LoopSpec, metric: str, holdout: Measured, windows: Sequence[Meas
     sign = 1.0 if metric in LOWER_IS_BETTER else -1.0
     z = NormalDist().inv_cdf(1 - HOLDOUT_FAILS)
     days = max(spec.data.holdout / rules.window, 1.0)  # windows that the holdout spans
-    # How sure a window's figure is goes by its rows as the holdout's does: known before the window, and never zero.
-    alike = [max(holdout.error, 1e-9) * math.sqrt(holdout.rows / m.rows) for m in windows]
-    within = [max(a, m.error) for a, m in zip(alike, windows, strict=True)]
-    guess = (GUESS * max(rules.margin, holdout.error)) ** 2
+    unsure = _error(holdout)
+    # How sure a window's figure is goes by its rows as the holdout's does: known before the window.
+    alike = [unsure * math.sqrt(holdout.rows / m.rows) for m in windows]
+    within = [max(a, _error(m)) for a, m in zip(alike, windows, strict=True)]
+    guess = (GUESS * max(rules.margin, unsure)) ** 2
     variances = spread.between([m.value for m in windows], within, guess, WEIGHT)
-    bounds = [sign * holdout.value + z * math.sqrt(holdout.error**2 + v / days) + rules.margin for v in variances]
+    bounds = [sign * holdout.value + z * math.sqrt(unsure**2 + v / days) + rules.margin for v in variances]
     seen = [
         edetector.Seen(sign * m.value - bound, math.sqrt(a**2 + v), math.sqrt(w**2 + v))
         for m, bound, a, w, v in zip(windows, bounds, alike, within, variances, strict=True)
@@ -68,3 +71,8 @@ def weigh(spec: LoopSpec, metric: str, holdout: Measured, windows: Sequence[Meas
         alarms=path.alarms,
         standing=bool(path.alarms) and not any(one and next_ for one, next_ in pairwise(good)),
     )
+
+
+def _error(figure: Measured) -> float:
+    """The standard error, by the interval where that is wider: of rows that are all alike the error itself is 0."""
+    return max(figure.error, (figure.high - figure.low) / (2 * Z), TINY)

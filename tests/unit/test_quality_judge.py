@@ -198,6 +198,19 @@ def test_windows_show_estimate_accuracy_and_worth_beside_the_figure() -> None:
     assert (unlabelled.worth, unlabelled.accuracy, unlabelled.measured) == (None, None, None)
 
 
+def test_a_holdout_without_a_mistake_is_no_proof_that_there_are_none() -> None:
+    spec, perfect = loop(quality={"metric": "accuracy", "margin": 0}), holdout(500, 0)
+    now_and_then = [day(i, 1000 - i % 3, i % 3) for i in range(30)]
+    assert judge(spec, perfect, 3, now_and_then, LATER, "returned").verdict.outcome == "pass"
+    assert judge(spec, perfect, 3, [*now_and_then, *days([0.9] * 4, first=30)], LATER).verdict.outcome == "fail"
+
+
+def test_figures_that_are_all_the_same_are_judged_too() -> None:
+    spec, still = loop(quality={"metric": "accuracy", "margin": 0}), Measured(0.5, 0.0, 0.5, 0.5, 100)
+    found = judge(spec, replace(holdout(), metrics={"accuracy": still}), 3, GOOD, LATER, "returned")
+    assert found.verdict.outcome == "pass"
+
+
 def test_a_regression_is_judged_by_its_errors() -> None:
     spec = data_sets.regression(rows=2, collect={}, quality={"margin": 1.0})[0]
     rng = np.random.default_rng(1)
