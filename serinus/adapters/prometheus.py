@@ -62,7 +62,8 @@ class PrometheusMetrics:
     `timeout` (seconds) bounds every question as a whole, `max_bytes` its answer. `lookback` is how long before the
     start a series' last sample is looked for; where none is found, `memory` is how far back a gap in the scrapes is
     told from a birth. `max_samples` raw samples are read at once, where raw samples are needed. `where` is what all
-    series must carry besides the labels of a question: the namespace, on a cluster where several have loops.
+    series must carry besides the labels of a question: the namespace, on a cluster where several have loops. Series of
+    the metrics in `instead` must carry what it says for them: one process may count for the loops of many namespaces.
     """
 
     def __init__(
@@ -75,8 +76,9 @@ class PrometheusMetrics:
         max_bytes: int = 64 * 2**20,
         max_samples: int = 200_000,
         where: Mapping[str, str] | None = None,
+        instead: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        self._where = dict(where or {})
+        self._where, self._instead = dict(where or {}), dict(instead or {})
         self._url = url.rstrip("/") + "/api/v1/query"
         self._shown = httpx.URL(url).copy_with(username=None, password=None)
         self._timeout = timeout
@@ -99,7 +101,7 @@ class PrometheusMetrics:
         first, last = (round(moment.timestamp() * 1000) for moment in (start, end))
         if first >= last:
             raise ValueError(f"expected start before end, got {start.isoformat()} and {end.isoformat()}")
-        gains = self._gains(_Selector(metric, {**labels, **self._where}), first, last)
+        gains = self._gains(_Selector(metric, {**labels, **self._instead.get(metric, self._where)}), first, last)
         return tuple(Series(dict(key), *found) for key, found in sorted(gains.items()))
 
     def close(self) -> None:

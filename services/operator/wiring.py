@@ -14,6 +14,7 @@ from serinus.adapters.kube import Kube, Object
 from serinus.adapters.kube_ledger import KubeLedger
 from serinus.adapters.mlflow import MlflowRegistry
 from serinus.adapters.prometheus import PrometheusMetrics
+from serinus.decide import counts
 from serinus.errors import Fatal
 from serinus.facts import Routing, RoutingState
 from serinus.ports import Router, Runner
@@ -84,7 +85,11 @@ class ClusterWiring:
 
     def _counters(self, namespace: str) -> PrometheusMetrics:
         if namespace not in self._metrics:
-            self._metrics[namespace] = PrometheusMetrics(self._platform.prometheus_url, where={"namespace": namespace})
+            self._metrics[namespace] = PrometheusMetrics(
+                self._platform.prometheus_url,
+                where={"namespace": namespace},
+                instead={counts.LABELLED: {"loop_namespace": namespace}},  # the collector's, for all namespaces
+            )
         return self._metrics[namespace]
 
     def _router(self, namespace: str, loop: str, current: Current) -> Router:

@@ -304,3 +304,18 @@ def test_what_all_series_must_carry_is_asked_for_beside_every_questions_labels(
     end = rig.settle()
     assert ask(rig, loop, start, end) == {"ok": 3}
     assert [dict(s.labels)["namespace"] for s in asked(rig, loop, start, end)] == ["here"]
+
+
+def test_what_one_process_counts_for_many_namespaces_is_asked_for_by_its_own_label(
+    server: tuple[Prometheus, Exporter], loop: str
+) -> None:
+    running, told = server
+    here = PrometheusMetrics(
+        running.url, lookback=LOOKBACK, where={"namespace": "here"}, instead={TOTAL: {"loop_namespace": "here"}}
+    )
+    rig = RealRig(running, told, here)
+    start = rig.settle()
+    for namespace, count in (("here", 3), ("there", 50)):
+        rig.put(TOTAL, {"loop": loop, "outcome": "ok", "namespace": "serinus", "loop_namespace": namespace}, count)
+    end = rig.settle()
+    assert ask(rig, loop, start, end) == {"ok": 3}
