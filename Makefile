@@ -82,6 +82,16 @@ coverage: setup ## Branch coverage of the pure parts by their unit tests; fails 
 bench: setup ## The predictor's CPU per request beside a bare model server with the same model
 	$(RUN) benchmarks.predictor_cpu
 
+.PHONY: bench-estimate
+bench-estimate: setup ## Accuracy before labels come: ours, NannyML's (in an environment of its own) and the truth
+	$(UV) venv --quiet --allow-existing .cache/nannyml
+	$(UV) pip install --quiet --python .cache/nannyml/bin/python --requirement benchmarks/elsewhere/nannyml.txt
+	$(RUN) benchmarks.flights_estimate --share 1 --nannyml .cache/nannyml/bin/python
+
+.PHONY: bench-triggers
+bench-triggers: setup ## What drift and quality as triggers gain on a year of flights, in replayed time
+	$(RUN) benchmarks.flights_triggers
+
 # Images are called after the project and tagged with its version, which is in pyproject.toml alone.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE_BUILDER ?= $(firstword $(foreach tool,docker podman buildah,$(shell command -v $(tool) 2>/dev/null)) docker)
