@@ -8,7 +8,7 @@ RUN := .venv/bin/python -m
 
 .PHONY: help
 help: ## List what one can do
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
 .PHONY: setup
 setup: .venv/.installed ## Install everything into .venv and .cache (asks nothing)
