@@ -40,11 +40,16 @@ class At:
 
     def collector(self) -> CollectorClient:
         """The collector, for records and labels. Raises Fatal where there is none."""
-        from serinus.adapters.collector_api import CollectorClient
+        return collector(self.collector_url, self.namespace, self.token_path)
 
-        if not self.collector_url:
-            raise Fatal(f"expected a collector's URL in {URL}, or one beside the local loop; got none")
-        return CollectorClient(self.collector_url, self.namespace, self.token_path)
+
+def collector(url: str, namespace: str, token_path: str = "") -> CollectorClient:
+    """The collector at `url`, for the loops of a namespace. Raises Fatal where `url` is ""."""
+    from serinus.adapters.collector_api import CollectorClient
+
+    if not url:
+        raise Fatal(f"expected a collector's URL in {URL}, or one beside the local loop; got none")
+    return CollectorClient(url, namespace, token_path)
 
 
 def parser(program: str, about: str) -> argparse.ArgumentParser:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from serinus.facts import Bins, DriftFinding, FeatureDrift, Profile, Verdict, Window
-from serinus.spec import DriftSpec
+from serinus.facts import Bins, DriftFinding, FeatureDrift, Outcome, Profile, Verdict, Window
+from serinus.spec import Confirm, DriftSpec
 from serinus.stats.distances import psi
 
 GATE = "drift"
@@ -74,6 +74,32 @@ def compare(
         "p_bound": bound,
     }
     return DriftFinding(version, window, rows, _verdict(spec, found, wanting, figures), found)
+
+
+def confirmed(confirm: Confirm, finding: DriftFinding, p_value: float, before: int, now: int) -> DriftFinding:
+    """A finding in violation after a second look on rows, `before` of training against `now` of the window: as it was
+    when that is significant too, else not decided, so that it neither asks for a retrain nor counts as a window.
+    """
+    figures = {
+        **finding.verdict.figures,
+        "confirm_p": p_value,
+        "confirm_alpha": confirm.alpha,
+        "confirm_reference": float(before),
+        "confirm_rows": float(now),
+    }
+    p = f"p {p_value:.2g}" if p_value >= 1e-6 else "p < 1e-6"
+    looked = f"{confirm.detector} on {now:,} rows against {before:,} of training ({p}, bound {confirm.alpha:g})"
+    if p_value < confirm.alpha:
+        verdict = Verdict(GATE, "fail", f"{finding.verdict.reason}; confirmed by {looked}", figures)
+    else:
+        verdict = Verdict(GATE, "undecided", f"not confirmed by {looked}: {finding.verdict.reason}", figures)
+    return replace(finding, verdict=verdict)
+
+
+def unconfirmed(finding: DriftFinding, why: str, outcome: Outcome = "undecided") -> DriftFinding:
+    """A finding in violation that no second look could be had at; `why` says why not."""
+    reason = f"no second look at the rows: {why}; the counters say: {finding.verdict.reason}"
+    return replace(finding, verdict=Verdict(GATE, outcome, reason, finding.verdict.figures))
 
 
 def could_not_look(version: int, window: Window, reason: str, rows: int = 0) -> DriftFinding:

@@ -5,8 +5,10 @@ alibi-detect is under the Business Source License 1.1: production use needs a li
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,23 @@ from serinus.errors import Fatal
 Rows = npt.NDArray[np.int64]
 
 
+def imported(module: str) -> Any:
+    """A module of alibi-detect, which takes 2.5 s to import. Raises Fatal where it is not installed."""
+    # A library below it tells stderr at import that PyTorch is absent, which nothing here needs.
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "alibi_detect":
+            raise
+        raise Fatal(
+            "spec.drift: expected the package alibi-detect for `detector: alibi-detect` and for `confirm`, got an"
+            " installation without it; use `detector: scipy`, which gives the same p-values, and `confirm: {detector:"
+            " none}`, or install it: the extra `alibi`, in an image the build argument EXTRAS='operator alibi'. Its"
+            " licence limits production use"
+        ) from error
+
+
 def p_values(reference: Sequence[Sequence[int]], current: Sequence[Sequence[int]]) -> tuple[float, ...]:
     """P-values of the chi-squared tests, one a feature; see `serinus.detectors.Engine`.
 
@@ -24,20 +43,9 @@ def p_values(reference: Sequence[Sequence[int]], current: Sequence[Sequence[int]
     with the traffic, so a row here is a bin and its count, and the one step that counts rows adds up those counts;
     detector, test and rounding stay alibi-detect's. The tests hold this to the untouched detector on unrolled rows.
     """
-    # A library below it tells stderr at import that PyTorch is absent, which nothing here needs.
-    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-    try:
-        from alibi_detect.cd import ChiSquareDrift  # 2.5 s to import
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "alibi_detect":
-            raise
-        raise Fatal(
-            "spec.drift.detector: expected the package alibi-detect for the detector alibi-detect, got an installation"
-            " without it; use `detector: scipy`, which gives the same p-values, or install it: the extra `alibi`, in an"
-            " image the build argument EXTRAS='operator alibi'. Its licence limits production use"
-        ) from error
+    base = imported("alibi_detect.cd").ChiSquareDrift
 
-    class Weighted(ChiSquareDrift):  # type: ignore[misc]
+    class Weighted(base):  # type: ignore[misc, valid-type]
         """ChiSquareDrift of one feature whose rows are (bin, how many rows it stands for)."""
 
         def _get_counts(self, x: Rows, categories: Mapping[int, Sequence[int]]) -> dict[int, list[np.int64]]:

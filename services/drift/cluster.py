@@ -12,7 +12,7 @@ from serinus.adapters.kube import MODEL_LOOPS, Kube
 from serinus.adapters.kube_ledger import KubeLedger
 from serinus.adapters.prometheus import PrometheusMetrics
 from serinus.errors import Fatal
-from services import runs
+from services import jobs, runs
 from services.drift import job
 from services.platform import Platform
 
@@ -32,4 +32,7 @@ def check(platform: Platform, namespace: str, loop: str, now: datetime) -> job.L
     metrics = PrometheusMetrics(platform.prometheus_url, TIMEOUT, where={"namespace": namespace})
     with contextlib.closing(metrics), tempfile.TemporaryDirectory(prefix="models-") as models:
         runner = runs.runner(platform, spec, registry)
-        return job.check(spec, KubeLedger(kube, namespace), registry, metrics, runner, now, models=Path(models))
+        return job.check(
+            spec, KubeLedger(kube, namespace), registry, metrics, runner, now, models=Path(models),
+            records=lambda: jobs.collector(platform.collector_url, namespace, platform.collector_token_path),
+        )  # fmt: skip

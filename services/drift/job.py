@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from serinus import artifact, wire
 from serinus.decide.drift import compare, could_not_look, nothing_to_compare
 from serinus.decide.keys import run_key
 from serinus.decide.retrain import Ask, drift_asks
 from serinus.detectors import TABLE
-from serinus.errors import ArtifactError, SerinusError, SpecError, Unavailable
-from serinus.facts import Contract, DriftFinding, Profile, Request, RunRequest, RunState, Series, Window
+from serinus.errors import SerinusError, SpecError, Unavailable
+from serinus.facts import DriftFinding, Profile, Request, RunRequest, RunState, Series, Window
 from serinus.ports import Entry, Ledger, Metrics, ModelStore, Runner
+from serinus.sources import Open
 from serinus.spec import DriftSpec, ModelLoop
+from services.drift import confirm
+from services.learned import learned
 
 FEATURES = "serinus_feature_bin_total"
 SCORES = "serinus_score_bin_total"
@@ -47,9 +49,10 @@ def run(
     now: datetime,
     *,
     models: Path,
+    records: Open | None = None,
 ) -> DriftFinding:
     """The finding of `check`, for callers who need no more."""
-    return check(spec, ledger, store, metrics, runner, now, models=models).finding
+    return check(spec, ledger, store, metrics, runner, now, models=models, records=records).finding
 
 
 def check(
@@ -61,17 +64,19 @@ def check(
     now: datetime,
     *,
     models: Path,
+    records: Open | None = None,
 ) -> Look:
     """Look once at the window that ends `now` and leave the finding in the ledger's inbox, an `error` too.
 
     When the rule asks for a retrain the request says so before the runner is asked: whatever happens between the two,
     the loop asks again, and the run's key keeps it one run. `models` is the folder of fetched model directories.
+    `records` opens the collector's records, for a second look where the spec asks for one.
 
     Raises what the ledger raises (the finding then is nowhere), and SpecError when the loop has drift switched off.
     """
     drift = _drift(spec)
     entry = ledger.read(spec.name)
-    finding = _find(spec, entry.status.champion, store, metrics, now, models)
+    finding = _find(spec, entry.status.champion, store, metrics, now, models, records)
     known = history(entry, finding)
     ended = entry.status.last_run.ended if entry.status.last_run is not None else None
     ask = drift_asks(drift, known, ended, _running(entry), now)
@@ -119,29 +124,25 @@ def _drift(spec: ModelLoop) -> DriftSpec:
 
 
 def _find(
-    spec: ModelLoop, champion: int | None, store: ModelStore, metrics: Metrics, now: datetime, models: Path
+    spec: ModelLoop,
+    champion: int | None,
+    store: ModelStore,
+    metrics: Metrics,
+    now: datetime,
+    models: Path,
+    records: Open | None,
 ) -> DriftFinding:
     window = Window(now - _drift(spec).window, now)
     if champion is None:
         return nothing_to_compare(window, "no version serves everyone yet, so there is no profile to compare with")
     try:
-        profile = _profile(store, spec.name, champion, models)
-        return look(spec, champion, profile, metrics, now)
+        known = learned(store, spec.name, champion, models)
+        finding = look(spec, champion, known.contract.profile, metrics, now)
     except SerinusError as error:
         return could_not_look(champion, window, str(error))
-
-
-def _profile(store: ModelStore, loop: str, version: int, models: Path) -> Profile:
-    """The training profile of a version, from its contract; the model itself is not loaded.
-
-    A version never changes, so that a copy at hand that is true to its manifest will do: the predictors' on a laptop.
-    """
-    directory = models / loop / str(version)
-    try:
-        artifact.verify(directory)
-    except ArtifactError:
-        store.fetch(loop, version, directory)
-    return wire.load(Contract, (directory / artifact.CONTRACT).read_bytes()).profile
+    if finding.verdict.outcome != "fail" or _drift(spec).confirm.detector == "none":
+        return finding
+    return confirm.second_look(spec, _drift(spec).confirm, known.reference, finding, records)
 
 
 def _running(entry: Entry) -> bool:

@@ -11,8 +11,8 @@ from serinus.adapters.file_ledger import FileLedger
 from serinus.adapters.kfp_local import LocalRunner
 from serinus.adapters.prometheus import PrometheusMetrics
 from serinus.errors import Fatal
+from services import jobs
 from services.drift import job
-from services.jobs import URL as COLLECTOR_URL
 from services.local import addresses
 
 TIMEOUT = 30.0  # seconds for a question about a whole window; nobody waits for it
@@ -47,8 +47,9 @@ def check(file: Path, state: Path, now: datetime, prometheus: str = "", mlflow: 
                 mlflow_uri,
                 folder,
                 spec.spec.training.deadline,
-                environment={COLLECTOR_URL: collector} if collector else {},
+                environment={jobs.URL: collector} if collector else {},
             ),
             now,
             models=state / "models",
+            records=lambda: jobs.collector(collector, "local"),
         )

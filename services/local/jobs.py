@@ -55,7 +55,16 @@ class Jobs:
 
     def drift(self, spec: ModelLoop, now: datetime) -> None:
         """One look of the drift job."""
-        drift.run(spec, self._ledger, self._store, self._metrics, self._ports().runner, now, models=self._models)
+        drift.run(
+            spec,
+            self._ledger,
+            self._store,
+            self._metrics,
+            self._ports().runner,
+            now,
+            models=self._models,
+            records=lambda: self._records,
+        )
 
     def quality(self, spec: ModelLoop, now: datetime) -> None:
         """One look of the quality job."""

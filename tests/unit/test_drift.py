@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serinus.decide.drift import Engine, compare, could_not_look, nothing_to_compare
+from serinus.decide.drift import Engine, compare, confirmed, could_not_look, nothing_to_compare, unconfirmed
 from serinus.detectors import TABLE
 from serinus.facts import Bins, DriftFinding, FeatureDrift, Profile, Verdict, Window
-from serinus.spec import DriftSpec
+from serinus.spec import Confirm, DriftSpec
 from serinus.stats.distances import psi
 
 WINDOW = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
@@ -211,3 +211,35 @@ def test_the_outcome_follows_from_the_features_and_the_rows(temp: dict[str, int]
 
 def _times(bins: Bins, factor: int) -> Bins:
     return Bins(bins.name, bins.kind, bins.edges, bins.categories, tuple(c * factor for c in bins.counts))
+
+
+BAD = DriftFinding(4, WINDOW, 1000, Verdict("drift", "fail", "temp drifted", {"psi": 0.3}))
+
+
+@pytest.mark.parametrize(
+    ("p_value", "outcome", "reason"),
+    [
+        (1e-9, "fail", "temp drifted; confirmed by mmd on 900 rows against 1,000 of training (p < 1e-6, bound 0.05)"),
+        (
+            0.2,
+            "undecided",
+            "not confirmed by mmd on 900 rows against 1,000 of training (p 0.2, bound 0.05): temp drifted",
+        ),
+    ],
+)
+def test_a_second_look_confirms_what_the_counters_say_or_leaves_it_undecided(
+    p_value: float, outcome: str, reason: str
+) -> None:
+    found = confirmed(Confirm(detector="mmd"), BAD, p_value, 1000, 900)
+    assert (found.verdict.outcome, found.verdict.reason) == (outcome, reason)
+    figures = {"confirm_p": p_value, "confirm_alpha": 0.05, "confirm_reference": 1000.0, "confirm_rows": 900.0}
+    assert found.verdict.figures == {"psi": 0.3, **figures}
+    assert (found.version, found.window, found.rows) == (4, WINDOW, 1000)
+
+
+def test_without_a_second_look_nothing_is_decided_and_the_reason_says_why() -> None:
+    found = unconfirmed(BAD, "12 rows")
+    assert found.verdict == Verdict(
+        "drift", "undecided", "no second look at the rows: 12 rows; the counters say: temp drifted", {"psi": 0.3}
+    )
+    assert unconfirmed(BAD, "it is away", "error").verdict.outcome == "error"

@@ -231,3 +231,18 @@ def test_a_loop_without_drift_is_not_looked_at(world: World) -> None:
     off = spec.model_copy(update={"spec": spec.spec.model_copy(update={"drift": None})})
     with pytest.raises(SpecError, match=r"spec\.drift: is null"):
         world.check(spec=off)
+
+
+def test_where_a_second_look_is_asked_for_a_violation_alone_asks_for_no_run(world: World) -> None:
+    world.serve(1000, "weight")
+    parts = world.trained.spec.spec.model_dump(by_alias=True)
+    parts["drift"]["confirm"] = {"detector": "mmd"}
+    spec = world.trained.spec.model_copy(
+        update={"spec": type(world.trained.spec.spec).model_validate({**parts, "collect": {}})}
+    )
+    for hour in range(3):
+        look = world.check(NOW + timedelta(hours=hour), spec)
+        assert look.finding.verdict.outcome == "error"
+        assert "no second look at the rows: there is no collector" in look.finding.verdict.reason
+        assert (bool(look.ask), look.run) == (False, None)
+    assert [f.name for f in look.finding.features if f.drifted] == ["weight"]
