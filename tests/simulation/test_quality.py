@@ -144,12 +144,12 @@ def test_concept_drift_is_told_from_data_drift_by_labelled_rows() -> None:
     dataset = Dataset("d" * 64, "made up", Window(START, START), len(frame), {})
     estimator, contract = models.fit(spec, frame, dataset, None)
     known = reference.make(contract, estimator, *models.split(spec, frame), seed=0)
+    world = data_sets.binary(rows=40_000, seed=1000)[1]
 
     def records(seed: int, pick: Callable[[pd.DataFrame], pd.Series[bool]], flip: float) -> list[Record]:
         """2,000 rows of ten days that `pick` lets in; of the heavy ones the truth is the other in so many."""
         rng = np.random.default_rng(seed)
-        rows = data_sets.binary(rows=12_000, seed=1000 + seed)[1]
-        rows = rows[pick(rows)].head(2000)
+        rows = world[pick(world)].sample(2000, random_state=seed)
         heavy = (rows["weight"] > 3).to_numpy()
         other = heavy & (rng.random(len(rows)) < flip)
         truth = np.where(other, np.where(rows["fate"] == "kept", "returned", "kept"), rows["fate"])
