@@ -124,7 +124,7 @@ def test_the_network_policies_let_through_what_is_needed_and_nothing_else() -> N
     }
 
 
-def test_monitors_scrape_operators_and_predictors_of_every_namespace() -> None:
+def test_monitors_scrape_operators_collector_and_predictors_of_every_namespace() -> None:
     assert only("everything", "PodMonitor", "-operator")["spec"] == {
         "selector": {"matchLabels": _selector("operator", name="loops")},
         "podMetricsEndpoints": [{"port": "metrics", "path": "/metrics", "interval": "15s", "honorLabels": True}],
@@ -136,6 +136,13 @@ def test_monitors_scrape_operators_and_predictors_of_every_namespace() -> None:
             "matchExpressions": [{"key": "serinus.dev/loop", "operator": "Exists"}],
         },
         "podMetricsEndpoints": [{"port": "http1", "path": "/metrics", "interval": "15s"}],
+    }
+    relabelled = [{"sourceLabels": ["loop_namespace"], "regex": "(.+)", "targetLabel": "namespace"}]
+    assert only("everything", "PodMonitor", "-collector")["spec"] == {
+        "selector": {"matchLabels": _selector("collector", name="loops")},
+        "podMetricsEndpoints": [
+            {"port": "http", "path": "/metrics", "interval": "15s", "metricRelabelings": relabelled}
+        ],
     }
     # Knative calls the container's port so, whatever the runtime calls it.
     assert only("knative", "PodMonitor", "-predictors")["spec"]["podMetricsEndpoints"][0]["port"] == "user-port"
