@@ -4,8 +4,9 @@
 
 Batches are due at fixed times, whether or not those before were taken: a latency counts from when its batch was due,
 and what waits longer than `--patience` is dropped, as predictors drop it. Labels come `--delay` seconds after their
-predictions, in another order, some never, some twice. Postgres waits for the disk (fsync), as it does by default. The
-load's own processor time is on the same cores. At the end every acknowledged row is counted in the database.
+predictions, in another order, some for ids that nobody knows, some twice. Postgres waits for the disk (fsync), as it
+does by default. The load's own processor time is on the same cores. At the end every acknowledged row is counted in
+the database.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ Kind = Literal["predictions", "labels"]
 KINDS: tuple[Kind, ...] = ("predictions", "labels")
 FEATURES = 15
 CITIES = ("Amsterdam", "Berlin", "Copenhagen", "Dublin", "Edinburgh")
-MISSING, DOUBLED = 0.05, 0.01  # shares of labels that never come, and that come twice
+STRANGE, DOUBLED = 0.05, 0.01  # shares of labels that are for unknown predictions, and that come twice
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,9 @@ class Load:
             loop = f"loop{number % given.loops}"
             rows = [self._row(f"{loop}-{number}-{n}") for n in range(given.batch)]
             labels = [{"id": row["id"], "truth": self.random.choice(("yes", "no"))} for row in rows]
-            labels = [label for label in labels if self.random.random() >= MISSING]
+            for label in labels:
+                if self.random.random() < STRANGE:
+                    label["id"] = f"unknown-{label['id']}"
             labels += [label for label in labels if self.random.random() < DOUBLED]
             self.random.shuffle(labels)
             later.append(Batch("labels", loop, due + given.delay, labels))

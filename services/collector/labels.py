@@ -50,7 +50,7 @@ def label(item: Any, now: datetime) -> Label:
 def _who(identity: object, key: object) -> tuple[str, str]:
     if bool(identity) == bool(key):
         raise ValueError(f"expected exactly one of id and key, got {'both' if identity else 'neither'}")
-    return string("id", identity), string("key", key)
+    return string("id", identity), string("key", str(key) if type(key) is int else key)  # as callers sent it
 
 
 def _truth(value: object) -> str | float:

@@ -61,7 +61,9 @@ def predictions(
 def _prediction(
     identity: str, version: int, time: datetime, row: dict[str, Any], answer: Answer, reading: Reading
 ) -> Prediction:
-    key = row.pop(reading.key, None) if reading.key else None
+    key = row.get(reading.key) if reading.key else None
+    if reading.key not in reading.columns:
+        row.pop(reading.key, None)
     kept = {name: row[name] for name in reading.columns if name in row} if reading.columns else row
     features = {text("a feature's name", name): _feature(name, value) for name, value in kept.items()}
     if len(features) > MOST_FEATURES:

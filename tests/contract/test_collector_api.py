@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from serinus.adapters.collector_api import CollectorClient
-from tests.contract.audit_suite import AuditPromises
+from serinus.decide.audit import verify
+from tests.contract.audit_suite import AuditPromises, deed
 from tests.contract.records_cases import Both, Open
 from tests.contract.records_suite import RecordsPromises
 from tests.servers.collector import Collector, collector, threaded
@@ -58,3 +60,11 @@ class TestAudit(AuditPromises):
     @pytest.fixture
     def away(self, nobody: CollectorClient) -> CollectorClient:
         return nobody
+
+    def test_callers_at_once_leave_one_chain(self, audit: CollectorClient) -> None:
+        with ThreadPoolExecutor(6) as pool:
+            made = list(pool.map(lambda n: (audit.append([deed(n), deed(n + 1)]), audit.entries(n)), range(24)))
+        assert sum(count for count, _ in made) == 25
+        entries = audit.entries()
+        assert len(entries) == 25
+        assert verify(entries) is None

@@ -71,9 +71,9 @@ def test_labels_come_as_json_and_as_csv(server: Collector) -> None:
     said = post(server, "/loops/local/labels/labels", {"labels": [
         {"id": "a", "truth": "no"}, {"key": "kb", "truth": 1, "at": NOW.isoformat()}, {"id": "c", "truth": True},
         {"id": "d"}, {"truth": "no"}, {"id": "d", "truth": "no", "ad": "a typing mistake"},
-        {"id": "later", "truth": "no"},
+        {"id": "later", "truth": "no"}, {"key": 7, "truth": "no"},
     ]})  # fmt: skip
-    assert said.json()["outcomes"] == {"joined": 3, "invalid": 3, "waiting": 1}
+    assert said.json()["outcomes"] == {"joined": 3, "invalid": 3, "waiting": 2}
     rows = '\ufefftruth,id,key,at\r\nyes,d,,2026-01-02T03:04:05Z\r\n\r\n"a, b",,ke,\r\nno,f\r\n,f,,\r\nno,f,,soon\r\n'
     said = post(server, "/loops/local/labels/labels", rows.encode(), CSV)
     assert said.json()["outcomes"] == {"joined": 2, "invalid": 3}

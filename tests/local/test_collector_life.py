@@ -7,8 +7,6 @@ import itertools
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +21,7 @@ import pytest
 from serinus.adapters.collector_api import CollectorClient
 from serinus.errors import Unavailable
 from serinus.facts import Label, Prediction, RowsQuestion, Taken, TallyQuestion, Window
+from services.collector.__main__ import main
 from tests.servers.collector import Collector, collector
 from tests.servers.postgres import Postgres, running
 from tests.servers.prometheus import until
@@ -218,7 +217,12 @@ def test_sigterm_finishes_what_is_in_work(tmp_path: Path) -> None:
     ids=["host", "retention", "nothing", "no file", "another database", "short key"],
 )
 def test_what_it_is_started_wrongly_with_is_said_and_no_secret_with_it(
-    tmp_path: Path, arguments: list[str], code: int, said: str
+    tmp_path: Path,
+    arguments: list[str],
+    code: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def written(number: int, word: str) -> str:
         if not word.startswith("FILE:"):
@@ -226,15 +230,17 @@ def test_what_it_is_started_wrongly_with_is_said_and_no_secret_with_it(
         (tmp_path / str(number)).write_text(word.removeprefix("FILE:"))
         return str(tmp_path / str(number))
 
-    words = [written(number, word) for number, word in enumerate(arguments)]
-    done = subprocess.run(
-        [sys.executable, "-m", "services.collector", "--port", "0", *words],
-        capture_output=True, text=True, timeout=60, check=False,
-        env={name: value for name, value in os.environ.items() if not name.startswith("SERINUS_")},
-    )  # fmt: skip
-    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
-    assert "secret" not in done.stderr
-    assert "Traceback" not in done.stderr
+    for name in [name for name in os.environ if name.startswith("SERINUS_")]:
+        monkeypatch.delenv(name)
+    ended = 0
+    try:
+        ended = main(["--port", "0", *(written(number, word) for number, word in enumerate(arguments))])
+    except SystemExit as exit:  # argparse's
+        ended = int(exit.code or 0)
+    told = capsys.readouterr().err
+    assert (ended, said in told) == (code, True), told
+    assert "secret" not in told
+    assert "Traceback" not in told
 
 
 def test_a_database_that_a_newer_program_made_ends_it(tmp_path: Path) -> None:
