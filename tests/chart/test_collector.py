@@ -146,13 +146,10 @@ def test_whatever_belongs_to_a_loop_a_run_or_the_operator_may_reach_it() -> None
     assert CALLERS not in only("everything", "NetworkPolicy", "-collector")["spec"]["ingress"][0]["from"]
 
 
-def test_it_is_scraped_by_a_monitor_or_by_annotations() -> None:
-    assert only("everything", "PodMonitor", "-collector")["spec"] == {
-        "selector": {"matchLabels": _selector("collector", name="loops")},
-        "podMetricsEndpoints": [{"port": "http", "path": "/metrics", "interval": "15s"}],
-    }
-    template = only("collector", "Deployment", "-collector")["spec"]["template"]
-    assert template["metadata"]["annotations"]["prometheus.io/port"] == "8085"
+def test_it_is_scraped_where_its_annotations_say_unless_a_monitor_does() -> None:
+    for scenario, scraped in (("collector", True), ("everything", False)):
+        template = only(scenario, "Deployment", "-collector")["spec"]["template"]
+        assert (template["metadata"]["annotations"].get("prometheus.io/port") == "8085") is scraped
 
 
 def _hash_key(secret: str, key: str) -> Object:
