@@ -27,20 +27,25 @@ class Columns:
     numbers: tuple[str, ...]
     texts: tuple[str, ...]
     times: tuple[str, ...] = ()  # more times, which may be missing (NaT)
+    extras: tuple[str, ...] = ()  # texts that come along where the source has them
 
     @property
     def all(self) -> tuple[str, ...]:
         """Every needed column, once."""
         return (*filter(None, [self.time]), *self.times, *self.numbers, *self.texts)
 
+    def found(self, names: list[str]) -> list[str]:
+        """Every needed column and the extras among `names`, once."""
+        return [*self.all, *(c for c in self.extras if c in names and c not in self.all)]
+
     @staticmethod
-    def of(spec: ModelLoop) -> Columns:
-        """What `spec` needs."""
+    def of(spec: ModelLoop, *extras: str) -> Columns:
+        """What `spec` needs, and `extras` where the source has them."""
         data = spec.spec.data
         numbers, texts = list(data.features.numeric), list(data.features.categorical)
         (numbers if spec.spec.task == "regression" else texts).insert(0, data.label)
         texts += [c for c in spec.spec.validation.columns if c not in (*numbers, *texts, data.time)]
-        return Columns(data.time, tuple(numbers), tuple(dict.fromkeys(texts)))
+        return Columns(data.time, tuple(numbers), tuple(dict.fromkeys(texts)), extras=extras)
 
 
 def present(names: list[str], columns: Columns, where: str) -> None:
@@ -60,7 +65,8 @@ def typed(frame: pd.DataFrame, columns: Columns, where: str) -> pd.DataFrame:
     made: dict[str, Any] = {columns.time: _every(_times(frame[columns.time], where), where)} if columns.time else {}
     made |= {c: _times(frame[c], where) for c in columns.times}
     made |= {c: _numbers(frame[c], where) for c in columns.numbers}
-    made |= {c: _texts(frame[c], where) for c in columns.texts}
+    extras = [c for c in columns.found([str(c) for c in frame.columns]) if c not in columns.all]
+    made |= {c: _texts(frame[c], where) for c in (*columns.texts, *extras)}
     return pd.DataFrame(made).reset_index(drop=True)
 
 

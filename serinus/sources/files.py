@@ -115,23 +115,24 @@ def _parquet(fs: Any, name: str, columns: Columns) -> pd.DataFrame:
     import pyarrow.parquet as pq
 
     with _told(f"file {name}"), fs.open(name, "rb") as file:
-        table = pq.ParquetFile(file).read(columns=list(columns.all))
+        held = pq.ParquetFile(file)
+        table = held.read(columns=columns.found(held.schema_arrow.names))
     return typed(table.to_pandas(ignore_metadata=True), columns, f"file {name}")
 
 
 def _csv(fs: Any, name: str, columns: Columns) -> pd.DataFrame:
     import pandas as pd
 
-    nulls = {c: [""] if c in columns.texts else NO_NUMBER for c in columns.all}
     with _told(f"file {name}"), fs.open(name, "rb", compression="infer") as file:
         header = [str(c) for c in pd.read_csv(file, nrows=0).columns]
         present(header, columns, f"file {name}")
+        wanted, untyped = columns.found(header), (*columns.numbers, columns.time, *columns.times)
         file.seek(0)
         frame = pd.read_csv(
             file,
-            usecols=list(columns.all),
-            dtype={c: str for c in columns.all if c not in columns.numbers},
-            na_values=nulls,
+            usecols=wanted,
+            dtype={c: str for c in wanted if c not in columns.numbers},
+            na_values={c: NO_NUMBER if c in untyped else [""] for c in wanted},
             keep_default_na=False,
             float_precision="round_trip",  # the default is off by a last bit, and content would depend on the format
         )

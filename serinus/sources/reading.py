@@ -25,11 +25,14 @@ DataError, a server that cannot be asked is Unavailable.
 """
 
 
-def read(spec: ModelLoop, folder: Path | None, now: datetime, records: Open | None = None) -> pd.DataFrame:
+def read(
+    spec: ModelLoop, folder: Path | None, now: datetime, records: Open | None = None, extras: tuple[str, ...] = ()
+) -> pd.DataFrame:
     """The window's rows: from the newest row less `data.history` to the newest row, both included, sorted by time.
 
     folder: where the ModelLoop file lies; relative paths and the user's modules are found from it.
-    records: opens the collector's records, for the source `production`.
+    records: opens the collector's records, for the source `production`. extras: columns that come along, as text,
+    where the source has them.
     now: the end of the window that sql and python sources are asked for; its start lies `data.history` earlier, and
     `checks.maxAge` more where that is set, so that a late source still fills its window.
     Columns: time, label, features, and the slices that are none of these; types as `sources.columns` says.
@@ -40,7 +43,7 @@ def read(spec: ModelLoop, folder: Path | None, now: datetime, records: Open | No
     data = spec.spec.data
     asked = Window(now - data.history - (data.checks.max_age or timedelta()), now)
     kind = next(name for name in TABLE if getattr(data.source, name) is not None)
-    frame = TABLE[kind](data.source, Columns.of(spec), asked, _place(spec, folder, records))
+    frame = TABLE[kind](data.source, Columns.of(spec, *extras), asked, _place(spec, folder, records))
     if frame.empty:
         raise DataError(f"{describe(spec)}: expected rows, got none")
     window = frame[frame[data.time] >= frame[data.time].max() - data.history]

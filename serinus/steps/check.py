@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from serinus.decide import data
 from serinus.errors import GateFailed
 from serinus.facts import Contract, Dataset, Verdict
 from serinus.spec import ModelLoop
-from serinus.steps import card
+from serinus.steps import card, skew
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,11 @@ def run(loop: str, dataset: Path, champion: Path | None, out: Path, now: datetim
     frame, about = sources.open_snapshot(dataset)
     contract = None if champion is None else _contract(champion)
     findings = data.decide(spec.spec, measure(spec, frame, about, contract), now)
-    report = CheckReport(spec.name, about, data.verdict(findings), findings)
+    verdict, (served, lines) = data.verdict(findings), skew.findings(dataset)
+    if served is not None:
+        verdict = replace(verdict, figures={**verdict.figures, **skew.figures(served)})
+        findings = (*findings, *lines)
+    report = CheckReport(spec.name, about, verdict, findings)
     out.mkdir(parents=True, exist_ok=True)
     (out / REPORT).write_bytes(wire.dump(report))
     (out / PAGE).write_text(card.checks(spec.name, about, report.verdict, findings), encoding="utf-8")

@@ -8,6 +8,7 @@ from pathlib import Path
 from serinus import sources
 from serinus.facts import Dataset
 from serinus.spec import ModelLoop
+from serinus.steps import skew
 
 
 def run(loop: str, folder: str, out: Path, now: datetime, records: sources.Open | None = None) -> Dataset:
@@ -17,5 +18,9 @@ def run(loop: str, folder: str, out: Path, now: datetime, records: sources.Open 
     records, for a loop that learns from its own production. Raises DataError, Unavailable.
     """
     spec = ModelLoop.model_validate_json(loop)
-    frame = sources.read(spec, Path(folder) if folder else None, now, records)
+    key = skew.key(spec)
+    frame = sources.read(spec, Path(folder) if folder else None, now, records, (key,) if key else ())
+    if key and records is not None and key in frame.columns:
+        skew.keep(spec, key, frame, records, out)
+    frame = frame.drop(columns=key, errors="ignore") if key else frame
     return sources.snapshot(frame, sources.describe(spec), spec.spec.data.time, out)
