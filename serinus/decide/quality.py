@@ -134,9 +134,9 @@ def _verdict(
         "evidence_peak": peak,
     }
     compared = (
-        f"{metric}: {last.value:.3f} ({last.low:.3f} to {last.high:.3f}) in the window that ended {_at(window)},"
-        f" {window.labelled:,} of {window.rows:,} rows labelled, against {holdout.value:.3f} on the holdout;"
-        f" {rules.margin:g} worse is allowed"
+        f"{metric}: {_shown(last.value)} ({_shown(last.low)} to {_shown(last.high)})"
+        f" in the window that ended {_at(window)}, {window.labelled:,} of {window.rows:,} rows labelled,"
+        f" against {_shown(holdout.value)} on the holdout; {rules.margin:g} worse is allowed"
     )
     if weighed.standing:
         since = _at(judged[weighed.alarms[-1]])
@@ -144,6 +144,11 @@ def _verdict(
         return Verdict(GATE, "fail", reason, figures)
     evidence = f"{weighed.values[-1]:,.1f} ({weighed.needed:,.0f} asks for a retrain)"
     return Verdict(GATE, "pass", f"{compared}; evidence that it is worse than that: {evidence}", figures)
+
+
+def _shown(figure: float) -> str:
+    """Shares with three digits after the point; errors in the label's unit may be of any size."""
+    return f"{figure:.3f}" if 0.01 <= abs(figure) < 1000 else f"{figure:.4g}"
 
 
 def _at(window: QualityWindow) -> str:

@@ -223,6 +223,8 @@ def test_a_regression_is_judged_by_its_errors() -> None:
     good = [drawn(i, 10) for i in range(10)]
     found = judge(spec, reference, 3, good, LATER)
     assert (found.metric, found.verdict.outcome) == ("rmse", "pass")
+    rare = replace(reference, metrics={"rmse": Measured(123_456.0, 9.0, 123_438.0, 123_474.0, 3000)})
+    assert "against 1.235e+05 on the holdout" in judge(spec, rare, 3, good, LATER).verdict.reason
     assert (found.windows[0].accuracy, found.windows[0].estimated, found.windows[0].worth) == (None, None, None)
     assert judge(spec, reference, 3, [*good, *[drawn(10 + i, 15) for i in range(3)]], LATER).verdict.outcome == "fail"
 
