@@ -16,6 +16,7 @@ from serinus.adapters.records_place import Place
 from serinus.adapters.records_tables import LABELS, PREDICTIONS, moment, ticks
 from serinus.facts import Prediction, Record, RowsQuestion
 
+_ALL = 10**12
 P = PREDICTIONS.c
 BY_ID = LABELS.alias("by_id")
 BY_KEY = LABELS.alias("by_key")
@@ -74,8 +75,14 @@ def rows(connection: sa.Connection, place: Place, question: RowsQuestion) -> lis
     if question.labelled:
         query = query.where(sa.case((P.answer == "", VALUE.is_not(None)), else_=TRUTH.is_not(None)))
     # A hash of id and seed is a fair draw that every database makes alike.
-    drawn = query.order_by(sa.func.md5(P.id + f"/{question.seed}"), P.id).limit(max(question.limit, 0))
+    drawn = query.order_by(sa.func.md5(P.id + f"/{question.seed}"), P.id).limit(min(max(question.limit, 0), _ALL))
     return sorted((_found(row) for row in connection.execute(drawn)), key=_age)
+
+
+def waiting(connection: sa.Connection, place: Place) -> int:
+    """Labels for which no prediction has come."""
+    query = sa.select(sa.func.count()).select_from(LABELS).where(place.of(LABELS), LABELS.c.waiting)
+    return connection.scalars(query).one()
 
 
 def _found(row: Any) -> Found:

@@ -63,7 +63,8 @@ class SqlRecords:
 
     def erase(self, loop: str, ids: Sequence[str] = (), keys: Sequence[str] = ()) -> int:
         """Forget these predictions and their labels for good; returns how many predictions that were."""
-        return records_write.erase(self._place(loop), list(filter(None, ids)), list(filter(None, keys)))
+        some = [[name for name in names if name and sql_engine.storable(name)] for names in (ids, keys)]
+        return records_write.erase(self._place(loop), *some)
 
     def expire(self, loop: str, before: datetime) -> int:
         """Forget what was answered before that time, and labels known before it; returns how many rows that were."""
@@ -84,7 +85,14 @@ class SqlRecords:
         with sql_engine.reading(self._engine) as connection:
             return tuple(each.record for each in records_read.named(connection, self._place(loop), ids, keys))
 
+    def waiting(self, loop: str) -> int:
+        """How many labels wait for a prediction that has not come."""
+        with sql_engine.reading(self._engine) as connection:
+            return records_read.waiting(connection, self._place(loop))
+
     def _place(self, loop: str) -> Place:
+        if not (loop and sql_engine.storable(loop)):
+            raise Fatal(f"expected a loop's name, got {loop!r}")
         return Place(self._engine, self._namespace, loop, self._hash_key)
 
     def _add(

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+from serinus.errors import Fatal
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK = timedelta(microseconds=1)
 
@@ -57,6 +59,13 @@ LABELS = sa.Table(
     # labels of the loop again for each of its predictions.
     sa.PrimaryKeyConstraint("name", "namespace", "loop", "kind", name="labels_pk"),
     sa.Index("labels_by_time", "loop", "at"),
+    sa.Index(
+        "labels_waiting",
+        "namespace",
+        "loop",
+        postgresql_where=sa.text("waiting"),
+        sqlite_where=sa.text("waiting"),
+    ),
 )
 
 TOMBSTONES = sa.Table(
@@ -97,7 +106,9 @@ AUDIT = sa.Table(
 
 
 def ticks(time: datetime) -> int:
-    """A time as the tables hold it."""
+    """A time as the tables hold it. Raises Fatal when it has no timezone."""
+    if time.tzinfo is None:
+        raise Fatal(f"expected a time with a timezone, got {time.isoformat()}")
     return (time - EPOCH) // _TICK
 
 

@@ -13,17 +13,21 @@ from serinus.adapters.records_checks import text_of
 from serinus.adapters.records_place import Place
 from serinus.adapters.records_read import JOINED, TRUTH, VALUE, P
 from serinus.adapters.records_tables import DOUBLE, PREDICTIONS, ticks
+from serinus.adapters.sql_engine import storable
 from serinus.errors import Fatal
 from serinus.facts import BINS, Cell, ErrorSums, Tally, TallyQuestion, Window
 
+_LONGEST = 1e12  # seconds
 _Group = tuple[int, int, str]  # number of the window, version, value
 
 
 def tally(connection: sa.Connection, place: Place, question: TallyQuestion) -> Iterator[Tally]:
     """Whole windows first, then by each column in turn; each oldest first, then by version."""
+    if not 1e-6 <= question.every <= _LONGEST:
+        raise Fatal(f"expected windows of a microsecond to {_LONGEST:g} s, got {question.every} s")
     every = round(question.every * 1_000_000)
-    if every < 1:
-        raise Fatal(f"expected windows of at least a microsecond, got {question.every} s")
+    if unknown := [column for column in question.columns if not storable(column)]:
+        raise Fatal(f"expected features as columns, got {', '.join(map(repr, unknown))}")
     of = _errors if question.regression else _cells
     for column in ("", *question.columns):
         found = of(connection, place, question, every, column)

@@ -7,7 +7,6 @@ was written before. That is what makes every outcome exact, and deadlocks imposs
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from sqlalchemy.dialects import postgresql
 from serinus.errors import Fatal, Retryable, Unavailable
 
 PATIENCE = 10.0  # seconds that a statement waits for another writer, and a caller for a connection
+LONGEST = 120.0  # seconds that a statement may take on Postgres; migrations may take longer
 _WRITES = "serinus_writes"
 # Classes of SQLSTATE that pass by themselves: connection, transaction rollback, resources, somebody's intervention,
 # I/O; and a lock that did not come in time.
@@ -47,7 +47,7 @@ def connect(url: str) -> sa.Engine:
         name = parsed.get_backend_name()
         if name == "sqlite":
             return _sqlite(parsed)
-        if name == "postgresql":
+        if name in ("postgresql", "postgres"):
             return _postgres(parsed)
     except (sa.exc.ArgumentError, ImportError, ValueError):
         pass  # its text may hold the URL, and that a password
@@ -101,10 +101,12 @@ def _postgres(url: sa.URL) -> sa.Engine:
         max_overflow=5,
         connect_args={
             "connect_timeout": 5,
+            "fallback_application_name": "serinus",
             "keepalives_idle": 30,
             "tcp_user_timeout": 20_000,
-            # A writer whose machine vanished must not keep its lock.
-            "options": f"-c lock_timeout={PATIENCE:.0f}s -c idle_in_transaction_session_timeout=60s -c timezone=UTC",
+            # A writer whose machine vanished must not keep its lock, nor a question that nobody waits for the server.
+            "options": f"-c lock_timeout={PATIENCE:.0f}s -c statement_timeout={LONGEST:.0f}s"
+            " -c idle_in_transaction_session_timeout=60s -c timezone=UTC",
         },
     )
 
@@ -132,10 +134,11 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 def among(engine: sa.Engine, column: sa.ColumnElement[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
-    """Whether `column` is one of `values`, however many: they are one parameter."""
+    """Whether `column` is one of `values`, of which those that no database holds are none. They are one parameter."""
+    values = [value for value in values if storable(value)]
     if engine.dialect.name == "postgresql":
-        return column == sa.any_(sa.bindparam(None, list(values), postgresql.ARRAY(sa.Text)))
-    each = sa.func.json_each(sa.bindparam(None, json.dumps(list(values)), sa.Text)).table_valued("value")
+        return column == sa.any_(sa.bindparam(None, values, postgresql.ARRAY(sa.Text)))
+    each = sa.func.json_each(sa.bindparam(None, orjson.dumps(values).decode(), sa.Text)).table_valued("value")
     return column.in_(sa.select(each.c.value))
 
 
@@ -155,6 +158,14 @@ def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[st
     given = sa.func.json_to_recordset(document).table_valued(*columns).render_derived(with_types=True)
     values = [sa.cast(given.c[c.name], c.type) if c.name in texts else given.c[c.name] for c in table.c]
     connection.execute(sa.insert(table).from_select([column.name for column in table.c], sa.select(*values)))
+
+
+def storable(text: str) -> bool:
+    """Whether a database can hold the text: Postgres takes no zero bytes, nobody takes half a character."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def overwrite(engine: sa.Engine) -> None:

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from serinus.adapters import migrations, sql_engine
+from serinus.adapters import sql_engine
 from serinus.adapters.audit_sql import SqlAudit
 from serinus.adapters.records_tables import AUDIT
 from serinus.decide.audit import verify
 from serinus.errors import Fatal
 from tests.contract.audit_suite import AuditPromises, deed
-from tests.servers.postgres import Postgres, postgres
+from tests.servers.databases import engine, url
+from tests.servers.postgres import postgres
 
-__all__ = ["postgres"]  # a fixture
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
-    """A database without any entry."""
-    server: Postgres | None = request.getfixturevalue("postgres") if request.param == "postgres" else None
-    made = sql_engine.connect(server.fresh() if server else f"sqlite:///{tmp_path}/records.db")
-    migrations.up(made)
-    yield made
-    made.dispose()
+__all__ = ["engine", "postgres", "url"]  # fixtures
 
 
 class TestAudit(AuditPromises):

@@ -2,52 +2,113 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 
 from serinus.adapters import migrations, records_sql, sql_engine
 from serinus.adapters.records_sql import SqlRecords
-from serinus.adapters.records_tables import METADATA
-from serinus.errors import Fatal, Unavailable
-from serinus.facts import Record, RowsQuestion, Taken, Value
-from tests.contract.records_cases import ALWAYS, label, later, prediction, said, truths
-from tests.servers.postgres import Postgres, postgres
+from serinus.errors import Fatal
+from serinus.facts import Label, Prediction, Record, RowsQuestion, Taken, TallyQuestion, Value
+from tests.contract.records_cases import ALWAYS, label, later, prediction, said
+from tests.servers.databases import engine, url
+from tests.servers.postgres import postgres
 
-__all__ = ["postgres"]  # a fixture
+__all__ = ["engine", "postgres", "url"]  # fixtures
 KEY = b"0123456789abcdef"
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Of a database without any table."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/records.db"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.empty()
-
-
-@pytest.fixture
-def engine(url: str) -> Iterator[sa.Engine]:
-    """A database of the newest tables."""
-    made = sql_engine.connect(url)
-    migrations.up(made)
-    yield made
-    made.dispose()
 
 
 @pytest.fixture
 def records(engine: sa.Engine) -> SqlRecords:
     return SqlRecords(engine, "ns", KEY)
+
+
+def test_labels_wait_until_their_prediction_comes(records: SqlRecords) -> None:
+    records.add("a", [prediction("p", key="k")])
+    records.label("a", [label(id="p"), label(key="k"), label(id="q"), label(id="r"), label(key="other")])
+    assert records.waiting("a") == 3
+    records.add("a", [prediction("q"), prediction("s", key="other")])
+    assert records.waiting("a") == 1
+    records.erase("a", ["q"])
+    records.expire("a", later(5))
+    records.label("a", [label("no", 20, id="r")])
+    assert records.waiting("a") == 1, "what is gone does not make its label wait again"
+    assert records.waiting("b") == 0
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        replace(prediction(), time=later(0).replace(tzinfo=None)),
+        prediction(score=float("nan")),
+        prediction("", score=float("inf")),
+        prediction("half \ud800"),
+        prediction(features={"half": "\ud800"}),
+        prediction(features={"object": {}}),  # type: ignore[dict-item]  # what callers may send all the same
+        replace(prediction(), version="1"),  # type: ignore[arg-type]
+        replace(prediction(), score="much"),  # type: ignore[arg-type]
+        replace(prediction(), id=7),  # type: ignore[arg-type]
+    ],
+    ids=range(9),
+)
+def test_what_no_database_could_hold_is_invalid(records: SqlRecords, bad: Prediction) -> None:
+    assert said(records.add("a", [bad, prediction("good")])) == ({"invalid": 1, "new": 1}, 1)
+    (good,) = records.rows("a", RowsQuestion(ALWAYS))
+    assert good.prediction.id == "good"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        replace(label(id="p"), at=later(0).replace(tzinfo=None)),
+        label(float("nan"), id="p"),
+        label(float("-inf"), id="p"),
+        label(None, id="p"),  # type: ignore[arg-type]
+        label(id="half \ud800"),
+    ],
+    ids=range(5),
+)
+def test_a_truth_that_is_none_is_invalid(records: SqlRecords, bad: Label) -> None:
+    assert said(records.label("a", [bad, label(id="good")])) == ({"invalid": 1, "waiting": 1}, 1)
+
+
+def test_features_that_json_does_not_know_are_kept_as_the_nearest_it_knows(records: SqlRecords) -> None:
+    given = {"nan": float("nan"), "inf": float("inf"), "yes": True, "whole": 3}
+    records.add("a", [prediction(features=given)])
+    (record,) = records.find("a", ["p"])
+    assert record.prediction.features == {"nan": None, "inf": None, "yes": "True", "whole": 3.0}
+
+
+def test_names_that_no_database_could_hold_are_nobodys(records: SqlRecords) -> None:
+    odd = ["zero\0byte", "half \ud800", ""]
+    records.add("a", [prediction("p")])
+    assert records.find("a", odd, odd) == ()
+    assert records.erase("a", odd, odd) == 0
+    assert records.find("a", [*odd, "p"]) == (Record(prediction("p")),)
+    for name in odd:
+        with pytest.raises(Fatal, match="expected a loop's name"):
+            records.add(name, [prediction("p")])
+
+
+@pytest.mark.parametrize(
+    ("question", "what"),
+    [
+        (TallyQuestion(later(0), later(60), 0.0), "windows of a microsecond"),
+        (TallyQuestion(later(0), later(60), float("nan")), "windows of a microsecond"),
+        (TallyQuestion(later(0), later(60), 1e13), "windows of a microsecond"),
+        (TallyQuestion(later(0), later(60), 60.0, columns=("zero\0byte",)), "features as columns"),
+        (TallyQuestion(later(0).replace(tzinfo=None), later(60), 60.0), "time with a timezone"),
+    ],
+    ids=range(5),
+)
+def test_a_question_that_makes_no_sense_is_told(records: SqlRecords, question: TallyQuestion, what: str) -> None:
+    with pytest.raises(Fatal, match=f"expected .*{what}"):
+        records.tally("a", question)
 
 
 # --- hashes ------------------------------------------------------------------------------------------------------
@@ -175,144 +236,3 @@ def test_writers_at_once_double_nothing_lose_nothing_and_count_each_truth_once(e
     assert outcomes["joined"] + outcomes["waiting"] == len(labels)
     assert counted == Counter(record.prediction.id for record in held if record.truth is not None)
     assert len(counted) == 60 + 20  # every second one, and those of three keys among the others
-
-
-def test_a_writer_that_waits_too_long_for_another_says_so(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sql_engine, "PATIENCE", 1.0)
-    engine = sql_engine.connect(url)
-    migrations.up(engine)
-    records = SqlRecords(engine, "ns", KEY)
-    with sql_engine.writing(engine, "records/ns/a"), pytest.raises(Unavailable, match=r"lock"):
-        records.add("a", [prediction()])
-    assert records.add("a", [prediction()]) == Taken({"new": 1})
-    engine.dispose()
-
-
-# --- migrations --------------------------------------------------------------------------------------------------
-
-
-def test_the_migrations_make_the_tables_that_the_code_knows(engine: sa.Engine) -> None:
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": "serinus_schema"})
-        assert compare_metadata(context, METADATA) == []
-    primary = {name: sa.inspect(engine).get_pk_constraint(name)["constrained_columns"] for name in METADATA.tables}
-    assert primary == {name: [c.name for c in table.primary_key] for name, table in METADATA.tables.items()}
-
-
-def test_programs_that_start_at_once_migrate_once(url: str) -> None:
-    engines = [sql_engine.connect(url) for _ in range(4)]
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(migrations.up, engines))
-    assert SqlRecords(engines[0], "ns").add("a", [prediction()]) == Taken({"new": 1})
-    migrations.up(engines[1])
-    assert truths(SqlRecords(engines[2], "ns"), "p") == [None]
-    for engine in engines:
-        engine.dispose()
-
-
-def test_a_migration_that_fails_leaves_nothing_behind(url: str) -> None:
-    engine = sql_engine.connect(url)
-    with engine.connect() as connection:
-        connection.exec_driver_sql("CREATE TABLE audit (mine TEXT)")
-        connection.commit()
-    with pytest.raises(Fatal, match="audit"):
-        migrations.up(engine)
-    assert sa.inspect(engine).get_table_names() == ["audit"]
-    with engine.connect() as connection:
-        connection.exec_driver_sql("DROP TABLE audit")
-        connection.commit()
-    migrations.up(engine)
-    engine.dispose()
-
-
-def test_the_tables_can_be_taken_back_and_made_anew(engine: sa.Engine) -> None:
-    with sql_engine.writing(engine, "migrations") as connection:
-        command.downgrade(migrations.config(connection), "base")
-    assert sa.inspect(engine).get_table_names() == ["serinus_schema"]
-    migrations.up(engine)
-    assert set(METADATA.tables) < set(sa.inspect(engine).get_table_names())
-
-
-def test_a_database_of_a_newer_release_is_not_touched(engine: sa.Engine) -> None:
-    with sql_engine.writing(engine, "meddling") as connection:
-        connection.exec_driver_sql("UPDATE serinus_schema SET version_num = '9999'")
-    with pytest.raises(Fatal, match="update this program"):
-        migrations.up(engine)
-
-
-# --- errors ------------------------------------------------------------------------------------------------------
-
-
-def test_a_database_without_tables_is_no_passing_trouble(url: str) -> None:
-    engine = sql_engine.connect(url)
-    with pytest.raises(Fatal, match="predictions"):
-        SqlRecords(engine).find("a", ["p"])
-    engine.dispose()
-
-
-def test_a_file_that_is_no_database_and_one_that_may_not_be_written_are_told(tmp_path: Path) -> None:
-    (tmp_path / "text.db").write_text("no database " * 1000)
-    with pytest.raises(Fatal, match="not a database"):
-        migrations.up(sql_engine.connect(f"sqlite:///{tmp_path}/text.db"))
-
-
-def test_nobody_else_may_read_a_database_file(tmp_path: Path) -> None:
-    engine = sql_engine.connect(f"sqlite:///{tmp_path}/deep/records.db")
-    migrations.up(engine)
-    assert {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "deep").iterdir()} == dict.fromkeys(
-        ["records.db", "records.db-wal", "records.db-shm"], 0o600
-    )
-    raw = sqlite3.connect(tmp_path / "deep" / "records.db")
-    assert raw.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    with engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
-    raw.close()
-    engine.dispose()
-
-
-@pytest.mark.parametrize("where", ["password", "database"])
-def test_a_server_that_lets_nobody_in_is_away_and_no_password_is_told(postgres: Postgres, where: str) -> None:
-    url = postgres.url("postgres", "hush") if where == "password" else postgres.url("nowhere")
-    with pytest.raises(Unavailable) as caught:
-        SqlRecords(sql_engine.connect(url)).find("a", ["p"])
-    assert "127.0.0.1" in str(caught.value)
-    assert "hush" not in str(caught.value)
-    assert "s3:cr" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        "mysql://ann:hush@host/name",
-        "postgresql://ann:hush@host:port/name",
-        "hush",
-        "",
-        "sqlite://",
-        "sqlite:///:memory:",
-    ],
-)
-def test_a_url_that_is_none_of_ours_is_told_without_it(wrong: str) -> None:
-    with pytest.raises(Fatal, match=r"expected (the database as|a file for) SQLite|sqlite:////") as caught:
-        sql_engine.connect(wrong)
-    assert "hush" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "ask",
-    [
-        lambda records: records.add("a", [prediction()]),
-        lambda records: records.label("a", [label(id="p")]),
-        lambda records: records.rows("a", RowsQuestion(ALWAYS)),
-    ],
-    ids=["add", "label", "rows"],
-)
-def test_a_connection_that_was_cut_is_made_anew(postgres: Postgres, ask: Callable[[SqlRecords], object]) -> None:
-    engine = sql_engine.connect(postgres.fresh())
-    records = SqlRecords(engine, "ns", KEY)
-    records.find("a", ["p"])
-    with engine.connect() as connection:
-        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
-        with pytest.raises(sa.exc.OperationalError):
-            connection.exec_driver_sql(others)
-    ask(records)
-    engine.dispose()

@@ -21,6 +21,10 @@ _FOLDER = Path(__file__).parent
 def up(engine: sa.Engine) -> None:
     """Bring the database to the newest tables. Raises Unavailable, or Fatal when a newer Serinus made it."""
     with sql_engine.writing(engine, "migrations") as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(
+                "SET LOCAL statement_timeout = 0"
+            )  # to fill a column of a large table takes time
         try:
             command.upgrade(config(connection), "head")
         except CommandError as error:

@@ -41,6 +41,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", "namespace", "loop", "kind", name="labels_pk"),
     )
     op.create_index("labels_by_time", "labels", ["loop", "at"])
+    waiting = sa.text("waiting")
+    op.create_index("labels_waiting", "labels", ["namespace", "loop"], postgresql_where=waiting, sqlite_where=waiting)
     op.create_table(
         "tombstones",
         sa.Column("namespace", sa.Text(), nullable=False),

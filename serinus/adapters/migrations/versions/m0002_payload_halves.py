@@ -6,21 +6,19 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-_TEXT = {"type_": sa.Text(), "nullable": False}
-
 
 def upgrade() -> None:
     """Make the table."""
     op.create_table(
         "payload_halves",
-        sa.Column("namespace", **_TEXT),
-        sa.Column("loop", **_TEXT),
-        sa.Column("id", **_TEXT),
-        sa.Column("side", **_TEXT),
+        sa.Column("namespace", sa.Text(), nullable=False),
+        sa.Column("loop", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("side", sa.Text(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("time", sa.BigInteger(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("query", **_TEXT),
+        sa.Column("query", sa.Text(), nullable=False),
         sa.Column("kept", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("namespace", "loop", "id", "side", name="payload_halves_pk"),
     )
