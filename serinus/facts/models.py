@@ -96,6 +96,7 @@ class SliceScore:
     candidate: float
     champion: float | None
     error: float | None = None  # standard error of the paired difference, where it was needed
+    interval: tuple[float, float] | None = None  # of `candidate`, at 95 %
 
 
 @dataclass(frozen=True)

@@ -114,11 +114,12 @@ def _quality(papers: Papers) -> Iterator[Block]:
     if judged is None:
         yield "No evaluation was kept."
         return
+    champion = f"of the champion then {figure(judged.champion)}, " if judged.champion is not None else ""
     better = "higher" if judged.higher_is_better else "lower"
     yield (
         f"On the {judged.rows} newest rows, which it did not learn from, {judged.metric} ({better} is better) is"
-        f" {figure(judged.candidate)}{_between(known.get(judged.metric))}; of the champion then"
-        f" {figure(judged.champion)}, of a model without features {figure(judged.baseline)}."
+        f" {figure(judged.candidate)}{_between(known.get(judged.metric))}; {champion}of a model without features"
+        f" {figure(judged.baseline)}."
     )
     if judged.difference is not None and judged.interval is not None:
         low, high = judged.interval
@@ -153,12 +154,13 @@ def _slices(judged: Evaluation | None) -> Iterator[Block]:
         yield "No slices were looked at (`validation.slices`)."
         return
     yield Table(
-        ("Slice", "Rows", judged.metric, "Champion then", "Gain", "Interval of the gain"),
+        ("Slice", "Rows", judged.metric, "95 % interval", "Champion then", "Gain", "Interval of the gain"),
         tuple(
             (
                 f"{each.column} = {each.value}",
                 str(each.rows),
                 figure(each.candidate),
+                "-" if each.interval is None else f"{figure(each.interval[0])} to {figure(each.interval[1])}",
                 figure(each.champion),
                 *_gain(judged, each.candidate, each.champion, each.error),
             )

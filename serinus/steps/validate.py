@@ -19,7 +19,7 @@ from serinus.errors import ArtifactError, DataError, GateFailed
 from serinus.facts import Contract, Dataset, Evaluation, FairnessGap, SliceScore
 from serinus.models import scoring
 from serinus.spec import METRICS_OF, ModelLoop
-from serinus.stats import figures, leaks, paired
+from serinus.stats import figures, leaks, paired, quality
 from serinus.steps import card, fairness, slicing
 
 if TYPE_CHECKING:
@@ -192,8 +192,9 @@ def _slices(
             score = float(ours(there[None, :].astype(np.float64))[0])
             if not np.isfinite(score):
                 continue
+            between = _between(validation.metric, figures.select(mine, there))
             if champion is None or theirs is None:
-                yield SliceScore(column, str(value), int(count), score, None)
+                yield SliceScore(column, str(value), int(count), score, None, interval=between)
                 continue
             old = float(champion(there[None, :].astype(np.float64))[0])
             error = None
@@ -201,7 +202,19 @@ def _slices(
                 # Only a slice that looks too bad needs to be told from chance.
                 interval, _ = _interval(spec, figures.select(mine, there), figures.select(theirs, there))
                 error = None if interval is None else interval.error
-            yield SliceScore(column, str(value), int(count), score, old, error)
+            yield SliceScore(column, str(value), int(count), score, old, error, between)
+
+
+def _between(metric: str, mine: figures.Answers) -> tuple[float, float] | None:
+    """The interval of a figure at 95 %, from counts as production's are; None where counts do not give it."""
+    if isinstance(mine, figures.Regressed):
+        found = quality.regressed(quality.errors(mine.predicted, mine.truth)).get(metric)
+    else:
+        two = mine.classes == 2
+        scores = mine.probabilities[:, mine.positive] if two else mine.probabilities.max(axis=1)
+        counted = quality.cells([*map(str, mine.truth)], [*map(str, mine.predicted)], scores)
+        found = quality.classified(counted, str(mine.positive) if two else None).get(metric)
+    return (found.low, found.high) if found is not None else None
 
 
 def _fairness(spec: ModelLoop, rows: pd.DataFrame, mine: figures.Answers) -> tuple[FairnessGap, ...]:

@@ -57,7 +57,7 @@ def full(bare: Papers, tmp_path_factory: pytest.TempPathFactory) -> Papers:
         method="paired bootstrap",
         metrics={"roc_auc": 0.7, "champion_roc_auc": 0.69, "baseline_roc_auc": 0.5, "f1": 0.4},
         slices=(
-            SliceScore("origin", "JFK", 60, 0.72, 0.7, 0.01),
+            SliceScore("origin", "JFK", 60, 0.72, 0.7, 0.01, (0.6, 0.84)),
             SliceScore("origin", "LGA", 40, 0.61, 0.62),
             SliceScore("origin", "EWR", 40, 0.65, None),
         ),
@@ -95,9 +95,9 @@ def test_a_card_says_what_the_version_is_and_how_far_it_came(full: Papers) -> No
         "Its gain over the champion is +0.0100, between -0.0020 and +0.0220 at 95% (paired bootstrap)",
         "| roc_auc | 0.7000 | 0.6600 to 0.7400 | 0.6900 | 0.5000 |",
         "| f1 | 0.4000 | - | - | - |",
-        "| origin = JFK | 60 | 0.7200 | 0.7000 | +0.0200 | +0.0004 to +0.0396 |",
-        "| origin = LGA | 40 | 0.6100 | 0.6200 | -0.0100 | - |",
-        "| origin = EWR | 40 | 0.6500 | - | - | - |",
+        "| origin = JFK | 60 | 0.7200 | 0.6000 to 0.8400 | 0.7000 | +0.0200 | +0.0004 to +0.0396 |",
+        "| origin = LGA | 40 | 0.6100 | - | 0.6200 | -0.0100 | - |",
+        "| origin = EWR | 40 | 0.6500 | - | - | - | - |",
         "the largest gap between two groups is 0.1000, between 0.0200 and 0.1800 at 95%",
         "| LGA | 0.5000 | 0 |",
         "Its roc_auc is worst for origin = LGA (0.6100, 40 rows), origin = EWR (0.6500, 40 rows), origin = JFK",
@@ -139,11 +139,17 @@ def test_a_card_of_which_nothing_else_was_kept_says_that(bare: Papers) -> None:
 def test_without_a_champion_the_gain_is_over_a_model_without_features(full: Papers) -> None:
     assert full.evaluation is not None
     alone = replace(
-        full.evaluation, difference=None, interval=None, baseline_interval=(0.1, 0.3), higher_is_better=False
+        full.evaluation,
+        champion=None,
+        difference=None,
+        interval=None,
+        baseline_interval=(0.1, 0.3),
+        higher_is_better=False,
     )
     said = text(replace(full, evaluation=alone))
     assert "gain over a model without features is between +0.1000 and +0.3000" in said
     assert "lower is better" in said
+    assert "is 0.7000 (0.6600 to 0.7400); of a model without features 0.5000" in said
     assert "worst for origin = JFK" in said
     neither = replace(full.evaluation, difference=None, interval=None)
     assert "gain over" not in text(replace(full, evaluation=neither))

@@ -313,6 +313,29 @@ def test_slices_are_judged_each_and_small_ones_only_shown() -> None:
     assert outcomes(sliced(wise))["slices"] == "pass"
 
 
+def test_a_slice_says_how_sure_its_figure_is() -> None:
+    for each in sliced(wise).slices:
+        assert each.interval is not None
+        low, high = each.interval
+        assert low < each.candidate < high
+        assert 0.2 < (high - low) * each.rows**0.5 < 4, "narrower, the more rows there are"
+
+
+@pytest.mark.parametrize(
+    ("made", "column", "metric"),
+    [(data_sets.multiclass, "soil", "accuracy"), (data_sets.regression, "heating", "rmse")],
+)
+def test_slices_of_other_tasks_say_it_too(made: Any, column: str, metric: str) -> None:
+    spec, frame = made(3000, validation={"slices": [column], "metric": metric})
+    about = replace(ABOUT, rows=len(frame))
+    estimator, contract = models.fit(spec, frame, about, None)
+    found = validate.evaluate(spec, frame, about, artifact.Model(contract, estimator, "e" * 64), None)
+    assert found.slices
+    for each in found.slices:
+        assert each.interval is not None
+        assert each.interval[0] < each.candidate < each.interval[1]
+
+
 def test_a_slice_of_one_class_has_no_auc_and_is_left_out() -> None:
     spec, frame = parcels(validation={"slices": ["shop"]})
     frame.loc[frame["shop"] == "north", "fate"] = "kept"
