@@ -106,6 +106,11 @@ def card_if_up(state: Path) -> Card | None:
     return card.read_card(state) if card.is_running(state) else None
 
 
+def collects(state: Path) -> bool:
+    """Whether the loop in `state` has, or had, a collector."""
+    return (state / "collector").exists()
+
+
 def ledger(state: Path) -> tuple[FileLedger, str]:
     """The ledger in `state` and its loop's name; works without a running supervisor too."""
     from serinus.adapters.file_ledger import FileLedger

@@ -68,12 +68,15 @@ class Local:
             now=datetime.now(UTC),
             status=status,
             up=card is not None,
-            addresses={name: card.addresses.url(name) for name in _SHOWN} if card is not None else {},
+            addresses={name: card.addresses.url(name) for name in self._shown()} if card is not None else {},
             weights=_weights(card, status) if card is not None else {},
             step=self.step(status.run.key) if status.run is not None else "",
             rollout=_rollout_spec(card) if card is not None and status.rollout is not None else None,
             events=self.events(events) if events else (),
         )
+
+    def _shown(self) -> tuple[str, ...]:
+        return (*_SHOWN, "collector") if context.collects(self._state) else _SHOWN
 
     def more(self) -> Mapping[str, object]:
         """Nothing."""

@@ -103,7 +103,7 @@ def _local(place: Place, state: Path, by: Who) -> Kept:
 
     card = context.card(state)
     spec = loading.read(Path(card.file))
-    if spec.spec.collect is None and not (state / "collector").exists():
+    if spec.spec.collect is None and not context.collects(state):
         raise Fatal(f"{place.name} keeps nothing of its answers; put `collect: {{}}` under `spec` in {card.file}")
     client = CollectorClient(card.addresses.url("collector"), timeout=_TIMEOUT, by=by.name, reason=by.reason)
     return Kept(place, client, spec, card.addresses.url("mlflow"), state / "models")

@@ -54,7 +54,7 @@ def foreground(file: Path, state: Path, port: int | None) -> None:
         with err.status("starting") as status:
             addresses = boss.start(progress=lambda step: status.update(f"starting: {step}"))
         (state / "ready").write_text(str(os.getpid()))
-        show_addresses(boss.spec.name, addresses, "Ctrl-C")
+        show_addresses(boss.spec.name, addresses, "Ctrl-C", context.collects(state))
         boss.run()
     finally:
         with err.status("ending the loop"):
@@ -84,15 +84,16 @@ def detached(file: Path, state: Path, port: int | None) -> None:
                 raise Fatal(f"the supervisor was not ready within {_START:.0f} s; see {log}")
             time.sleep(0.1)
     card = context.card(state)
-    show_addresses(card.loop, card.addresses, "`serinus down`")
+    show_addresses(card.loop, card.addresses, "`serinus down`", context.collects(state))
 
 
-def show_addresses(loop: str, addresses: Addresses, end: str) -> None:
+def show_addresses(loop: str, addresses: Addresses, end: str, collects: bool) -> None:
     """Where everything answers, and what to do next."""
     url = addresses.url
     context.say(f"{loop} is up; `serinus status --watch` shows what it does, {end} ends it.")
     for name, address in (
         ("predict", f"{url('envoy')}/v1/models/{loop}:predict"),
+        *((("labels", f"{url('collector')}/loops/local/{loop}/labels"),) if collects else ()),
         ("MLflow", url("mlflow")),
         ("Prometheus", url("prometheus")),
     ):

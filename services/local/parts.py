@@ -28,9 +28,10 @@ from services.local import addresses, programs
 from services.local.addresses import HOST
 from services.local.clock import DRIFT, INTAKE, QUALITY, Clock
 from services.local.jobs import LOOKBACK, Jobs
-from services.local.predictors import Predictors, write_targets
+from services.local.predictors import Predictors
 from services.local.processes import Pace, Processes
 from services.local.programs import Program
+from services.local.targets import write_targets
 from services.trail import Trail
 
 log = logging.getLogger(__name__)

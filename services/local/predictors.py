@@ -8,59 +8,33 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
 import threading
 import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
-import orjson
 
 from serinus import artifact
 from serinus.adapters.envoy import ServerState
-from serinus.errors import ArtifactError, Fatal, SerinusError
+from serinus.errors import Fatal, SerinusError
 from serinus.ports import ModelStore
-from serinus.spec import Collect, ModelLoop
+from serinus.spec import ModelLoop
 from services.local.addresses import HOST, free_port
-from services.local.processes import Command, Pace, Processes
+from services.local.leaving import LEAVE, Leaving
+from services.local.processes import Command, Processes
+from services.local.server import MODEL, PORT, TOLD, Server, collecting, command, digest, names
+from services.local.targets import write_targets
 
 log = logging.getLogger(__name__)
 
-PORT = "SERINUS_PREDICTOR_PORT"  # in a predictor's environment, for the supervisor after us
-MODEL = "SERINUS_PREDICTOR_MODEL"  # digest of the model directory that it was started with
-_DRAIN = 2.0  # seconds a predictor goes on answering after SIGTERM; Envoy has taken it out before
-_LEAVE = 45.0  # seconds from SIGTERM to SIGKILL: its drain, then 30 s of its own for requests in work
 _PROBE = 2.0  # seconds to wait for an answer of the readiness probe
 _MISSES = 3  # probes in a row without an answer until it is not ready; a machine that trains meanwhile may miss one
 _HUNG = 15  # and until it is killed, to be started again
 _AGAIN = {Fatal: 30.0, SerinusError: 2.0}  # seconds until a model that could not be had is asked for again
-
-
-@dataclass(frozen=True)
-class _Server:
-    version: int
-    port: int | None = None
-    model: str = ""  # digest of its model directory, once that was fetched and verified
-    begun: bool = False  # it has a process, or had one that nobody has missed yet
-    ready: bool = False
-    misses: int = 0
-    doing: str = "its model is fetched"
-    trouble: str = ""  # why it could not start or ended, until it is ready
-    restarts: int = 0
-    pace: Pace = field(default_factory=Pace)
-    fetch_at: float = 0.0
-    ending: float | None = None  # since when
-    again: bool = False  # wanted again while it was ending
-
-    @property
-    def message(self) -> str:
-        if self.ready:
-            return ""
-        return "; ".join(part for part in (self.trouble, self.doing) if part)
 
 
 class Predictors:
@@ -74,12 +48,13 @@ class Predictors:
         spec: ModelLoop,
         folder: Path,
         targets: Path,
-        collector: str = "",
+        collector: str,
     ) -> None:
-        """collector: address of the one that takes answered rows when the spec says so."""
+        """collector: where answered rows go when the spec says so."""
         self._processes, self._store, self._state, self._collector = processes, store, state, collector
         self.spec, self._folder, self._targets = spec, folder, targets
-        self._servers: dict[int, _Server] = {}
+        self._servers: dict[int, Server] = {}
+        self._leaving = Leaving(processes)
         self._fetches: dict[int, Future[str]] = {}
         self._pool = ThreadPoolExecutor(2, "fetch")
         # A connection each time, as callers make them: an old one may outlive the server's readiness for new ones.
@@ -89,35 +64,40 @@ class Predictors:
     def adopt(self, found: Mapping[str, Mapping[str, str]]) -> None:
         """Take over the predictors that a supervisor before us left; what they do is known when this returns."""
         for name, environment in found.items():
-            if name.startswith("predictor-"):
-                version = int(name.removeprefix("predictor-"))
-                # A slow answer now must not look like the end of a predictor that served all the time.
-                self._servers[version] = _Server(
-                    version, int(environment[PORT]), environment.get(MODEL, ""), begun=True, ready=True, doing=""
-                )
+            if not name.startswith("predictor-"):
+                continue
+            version, port = int(name.split("-")[1]), int(environment[PORT])
+            # A slow answer now must not look like the end of a predictor that served all the time.
+            told, model = environment.get(TOLD, ""), environment.get(MODEL, "")
+            adopted = Server(version, port, name, told, model, begun=True, ready=True, doing="")
+            self._servers[version] = self._better(self._servers.get(version), adopted)
         self.follow()
 
     def edit(self, spec: ModelLoop) -> None:
-        """The newest spec counts for predictors that start from now on."""
+        """The newest spec counts for predictors that start from now on; what it says of `collect`, for those that run
+        too: each is replaced by another that is told so, without a request lost.
+        """
         self.spec = spec
 
     def want(self, versions: Collection[int]) -> None:
         """Start those that lack, let go of those that are not wanted any more."""
         with self._lock:
             for version in set(versions) - self._servers.keys():
-                self._servers[version] = _Server(version)
+                self._servers[version] = Server(version)
             for version, server in self._servers.items():
                 if server.ending is not None:
                     self._servers[version] = replace(server, again=version in versions)
                 elif version not in versions:
+                    self._disinherit(server)
                     self._servers[version] = replace(
-                        server, ending=time.monotonic(), ready=False, doing="it is ending", trouble=""
+                        server, ending=time.monotonic(), ready=False, doing="it is ending", trouble="", heir=None
                     )
-                    self._processes.signal_end(_name(version))
+                    self._processes.signal_end(server.name)
 
     def state(self) -> Mapping[int, ServerState]:
         """Port, readiness and restarts of each predictor that is wanted or still runs."""
         with self._lock:
+            self._leaving.told()
             return {s.version: ServerState(s.port, s.ready, s.message, s.restarts) for s in self._servers.values()}
 
     def troubles(self) -> dict[str, str]:
@@ -140,31 +120,34 @@ class Predictors:
             except Exception as error:  # trouble with one version must not keep the others from being looked after
                 log.exception("version %d", server.version)
                 self._set(server.version, ready=False, trouble=f"{type(error).__name__}: {error}")
+        with self._lock:
+            self._leaving.follow()
         self._write_targets()
 
-    def _follow_one(self, server: _Server) -> None:
-        alive = self._processes.alive(_name(server.version))
+    def _follow_one(self, server: Server) -> None:
+        alive = self._processes.alive(server.name)
         if server.ending is not None:
             self._let_go(server, alive)
         elif alive:
             self._probe(server)
+            self._renew(self._servers[server.version])
         elif server.begun:
             self._died(server)
         else:
             self._start(server)
 
-    def _let_go(self, server: _Server, alive: bool) -> None:
+    def _let_go(self, server: Server, alive: bool) -> None:
         if alive:
-            if server.ending is not None and time.monotonic() - server.ending > _LEAVE:
-                self._processes.signal_end(_name(server.version), signal.SIGKILL)
+            if server.ending is not None and time.monotonic() - server.ending > LEAVE:
+                self._processes.signal_end(server.name, signal.SIGKILL)
             return
-        self._processes.stop(_name(server.version))
+        self._processes.stop(server.name)
         with self._lock:
             server = self._servers.pop(server.version)
             if server.again:
-                self._servers[server.version] = _Server(server.version)
+                self._servers[server.version] = Server(server.version)
 
-    def _probe(self, server: _Server) -> None:
+    def _probe(self, server: Server) -> None:
         try:
             answer = self._client.get(f"http://{HOST}:{server.port}/v2/health/ready")
         except httpx.HTTPError as error:
@@ -173,7 +156,7 @@ class Predictors:
                 return
             misses = server.misses + 1
             if misses >= _HUNG:
-                self._processes.signal_end(_name(server.version), signal.SIGKILL)
+                self._processes.signal_end(server.name, signal.SIGKILL)
             self._set(
                 server.version, ready=server.ready and misses < _MISSES, misses=misses,
                 doing=f"no answer to {misses} readiness probes in a row",
@@ -184,15 +167,16 @@ class Predictors:
             else:
                 self._set(server.version, ready=False, misses=0, doing=f"its readiness probe says {answer.status_code}")
 
-    def _died(self, server: _Server) -> None:
-        how = self._processes.obituary(_name(server.version))
-        self._processes.stop(_name(server.version))  # what it may have left below itself
+    def _died(self, server: Server) -> None:
+        how = self._processes.obituary(server.name)
+        self._processes.stop(server.name)  # what it may have left below itself
+        self._disinherit(server)
         self._set(
-            server.version, begun=False, ready=False, port=None, restarts=server.restarts + 1,
+            server.version, heir=None, begun=False, ready=False, port=None, restarts=server.restarts + 1,
             trouble=f"its server ended ({how})", doing="it is started again",
         )  # fmt: skip
 
-    def _start(self, server: _Server) -> None:
+    def _start(self, server: Server) -> None:
         if not server.pace.due(time.monotonic()):
             return
         model = self._model(server)
@@ -202,17 +186,74 @@ class Predictors:
             now = self._servers[server.version]
             if now.ending is not None:
                 return
-            port = free_port([s.port for s in self._servers.values() if s.port is not None])
-            self._processes.start(self._command(server.version, port, model))
+            process = self._begin(server.version, model)
             self._servers[server.version] = replace(
-                now, port=port, model=model, begun=True, ready=False, misses=0, pace=now.pace.started(time.monotonic()),
+                now, **process, model=model, begun=True, ready=False, misses=0, pace=now.pace.started(time.monotonic()),
                 doing="its process starts",
             )  # fmt: skip
 
-    def _model(self, server: _Server) -> str:
+    def _begin(self, version: int, model: str) -> dict[str, Any]:
+        """Start a process for the version; returns its port, its name, and what it was told."""
+        taken = [s.port for one in self._servers.values() for s in (one, one.heir) if s is not None and s.port]
+        port = free_port([*taken, *self._leaving.ports])
+        name = next(n for n in names(version) if not (self._processes.alive(n) or n in self._leaving.names))
+        told, command = self._told, self._command(version, port, model)
+        log = self._state / "logs" / f"{name}.log"
+        self._processes.start(replace(command, name=name, log=log, env={**command.env, TOLD: told}))
+        return {"port": port, "name": name, "told": told}
+
+    @property
+    def _told(self) -> str:
+        return " ".join(collecting(self.spec.spec.collect, self._collector))
+
+    # --- the heir ------------------------------------------------------------------------------------------------
+
+    def _renew(self, server: Server) -> None:
+        """Have a server that was told otherwise than the file says now replaced, once another one is ready."""
+        told, heir = self._told, server.heir
+        if heir is not None and (heir.told != told or not self._processes.alive(heir.name)):
+            self._disinherit(server)
+            self._set(server.version, heir=None)
+        elif heir is not None and self._answers(heir.port):
+            with self._lock:
+                now = self._servers[server.version]
+                if now.ending is None and server.port is not None:
+                    self._servers[server.version] = replace(heir, ready=True, restarts=now.restarts, doing="")
+                    self._leaving.add(server.name, server.port)
+        elif heir is None and server.ready and server.told != told and server.pace.due(time.monotonic()):
+            model = self._model(server)
+            with self._lock:
+                now = self._servers[server.version]
+                if model and now.ending is None and not self._leaving.names & set(names(server.version)):
+                    pace = now.pace.started(time.monotonic())
+                    process = self._begin(server.version, model)
+                    heir = replace(Server(server.version, **process), model=model, begun=True, pace=pace)
+                    self._servers[server.version] = replace(now, heir=heir, pace=pace)
+
+    def _better(self, one: Server | None, other: Server) -> Server:
+        """Of two processes of a version, one of which was to take the other's place: who answers, or knows the file."""
+        if one is None:
+            return other
+        better, worse = sorted((one, other), key=lambda s: (not self._answers(s.port), s.told != self._told))
+        self._leaving.add(worse.name, worse.port or 0)
+        return better
+
+    def _answers(self, port: int | None) -> bool:
+        try:
+            return self._client.get(f"http://{HOST}:{port}/v2/health/ready").status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    def _disinherit(self, server: Server) -> None:
+        """End an heir that has nothing to take over any more; it was never sent a request."""
+        if server.heir is not None:
+            self._processes.signal_end(server.heir.name, signal.SIGKILL)
+            self._processes.stop(server.heir.name)
+
+    def _model(self, server: Server) -> str:
         """The digest of the version's verified directory; empty while it is fetched, or cannot be."""
         directory = self._directory(server.version)
-        if server.model and _digest(directory) == server.model:
+        if server.model and digest(directory) == server.model:
             return server.model  # it ran from there before: no need of the registry, which may be away
         if time.monotonic() < server.fetch_at:
             return ""
@@ -234,26 +275,15 @@ class Predictors:
         return artifact.verify(self._store.fetch(self.spec.name, version, self._directory(version)))
 
     def _command(self, version: int, port: int, model: str) -> Command:
-        spec = self.spec.spec
-        latency = spec.rollout.guardrails.latency
-        argv = [
-            sys.executable, "-m", "services.predictor",
-            "--model-dir", str(self._directory(version)), "--loop", self.spec.name, "--version", str(version),
-            "--host", HOST, "--port", str(port), "--unseen", spec.serving.unseen_categories,
-            "--drain", str(_DRAIN), "--code", str(self._folder),
-        ]  # fmt: skip
-        if latency is not None:
-            argv += ["--latency-threshold", str(latency.threshold / timedelta(seconds=1))]
-        for trusted in spec.training.trust:
-            argv += ["--trust", trusted]
-        argv += collecting(spec.collect, self._collector)
-        file = self._state / "logs" / f"{_name(version)}.log"
-        return Command(_name(version), argv, file, env={PORT: str(port), MODEL: model})
+        return command(
+            self.spec, version, port, model, self._directory(version), self._folder, self._state, self._collector
+        )
 
     def _write_targets(self) -> None:
         """Prometheus' file discovery: the predictors that run."""
         with self._lock:
-            targets = sorted(f"{HOST}:{s.port}" for s in self._servers.values() if s.begun and s.port is not None)
+            ports = [s.port for s in self._servers.values() if s.begun and s.port is not None]
+            targets = sorted(f"{HOST}:{port}" for port in (*ports, *self._leaving.ports))
         write_targets(self._targets, "predictors", targets)
 
     def _set(self, version: int, **changes: object) -> None:
@@ -265,35 +295,3 @@ class Predictors:
 
     def _directory(self, version: int) -> Path:
         return self._state / "models" / self.spec.name / str(version)
-
-
-def collecting(collect: Collect | None, url: str) -> list[str]:
-    """The predictor's arguments for handing answered rows to the collector at `url`."""
-    if collect is None:
-        return []
-    words = ["--collector", url, "--sample", str(collect.sample)]
-    columns = collect.columns if collect.columns is None else collect.columns or ("",)
-    for option, names in (("--columns", columns), ("--hash", collect.hash), ("--key", (collect.key,))):
-        words += [word for name in names or () if name is not None for word in (option, name)]
-    return words
-
-
-def write_targets(file: Path, job: str, targets: list[str]) -> None:
-    """Write a file of Prometheus' file discovery, when it changes, whole or not at all."""
-    text = orjson.dumps([{"targets": targets, "labels": {"job": job}}])
-    if not file.exists() or file.read_bytes() != text:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}.tmp")
-        temporary.write_bytes(text)
-        temporary.replace(file)
-
-
-def _name(version: int) -> str:
-    return f"predictor-{version}"
-
-
-def _digest(directory: Path) -> str:
-    try:
-        return artifact.verify(directory)
-    except (ArtifactError, OSError):
-        return ""

@@ -41,11 +41,12 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
         running.up()
         running.serves(1)
         assert "collector" not in running.pids()
-        running.edit(**SPEC)
-        running.until(lambda: "collector" in running.pids(), "the collector runs")
-        running.kill("predictor-1")  # one that starts from now on hands its answers on
-        rows = running.rows(1)
-        running.until(lambda: running.predict([{**rows[0], "order": "first"}]).status_code == 200, "it serves again")
+        with calls(running, running.rows(8), rate=20) as got:
+            running.edit(**SPEC)
+            running.until(lambda: "collector" in running.pids(), "the collector runs")
+            keyed = [{**running.rows(1)[0], "order": "first"}]
+            running.until(lambda: running.predict(keyed).status_code == 200, "a predictor that knows of it serves")
+        assert got.failed() == [], "nobody notices that the predictor was replaced"
         yield running
 
 

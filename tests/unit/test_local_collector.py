@@ -11,7 +11,7 @@ import pytest
 from serinus.spec import Collect
 from services.local import programs
 from services.local.addresses import Addresses
-from services.local.predictors import collecting
+from services.local.server import collecting
 from services.predictor.__main__ import arguments
 
 PORTS = Addresses(1, 2, 3, 4, 5, 6)

@@ -14,14 +14,17 @@ import pytest
 from serinus import artifact
 from serinus.adapters.envoy import ServerState
 from serinus.adapters.fakes.registry import FakeRegistry
+from serinus.spec import ModelLoop
 from services.local import predictors as module
-from services.local.predictors import MODEL, PORT, Predictors
+from services.local.predictors import Predictors
 from services.local.processes import Command, Processes, sweep
+from services.local.server import MODEL, PORT
 from tests.made_up_models import model_dir
 from tests.servers.envoy import ANSWERING, answers
 from tests.unit.loop_cases import SPEC
 
 LOOP = "flights"
+URL = "http://127.0.0.1:6"
 
 
 class Light(Predictors):
@@ -45,11 +48,12 @@ class Bench:
             self.registry.register(LOOP, f"flights-manual-{number}", model, {}, {})
         self.take_over()
 
-    def take_over(self) -> None:
-        """Be the supervisor after the one before."""
+    def take_over(self, spec: ModelLoop = SPEC, patience: float | None = None) -> None:
+        """Be the supervisor after the one before; patience: seconds for an answer to a probe."""
         self.processes = Processes(self.state)
         found = self.processes.adopt()
-        self.servers = Light(self.processes, self.registry, self.state, SPEC, self.state, self.targets)
+        self.servers = Light(self.processes, self.registry, self.state, spec, self.state, self.targets, URL)
+        self.servers._client.timeout = patience or self.servers._client.timeout
         self.servers.adopt(found)
 
     def of(self, version: int) -> ServerState | None:
@@ -127,7 +131,7 @@ def test_a_version_that_is_wanted_again_while_it_ends_is_started_anew_without_a_
 
 
 def test_a_server_that_does_not_end_is_killed_in_the_end(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_LEAVE", 0.2)
+    monkeypatch.setattr(module, "LEAVE", 0.2)
     bench.ready(1)
     stuck = bench.process(1)
     stuck.suspend()
