@@ -10,10 +10,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
+import orjson
+
 from serinus import wire
 from serinus.decide.audit import LOOP, erased, labels_changed
 from serinus.errors import Fatal
-from serinus.facts import Deed, Prediction, RowsQuestion, Taken, TallyQuestion
+from serinus.facts import Deed, Prediction, Record, RowsQuestion, Taken, TallyQuestion
 from services.collector import labels as read_labels
 from services.collector.metrics import CollectorMetrics, joins
 from services.collector.reading import (
@@ -107,12 +109,12 @@ class Desk:
         question = _question(RowsQuestion, ask)
         if question.limit > MOST_ROWS:
             raise Refused(f"limit: expected at most {MOST_ROWS}, got {question.limit}; ask for shorter windows")
-        return Reply(200, wire.dump(self.store.records(ask.namespace).rows(ask.loop, question)))
+        return _records(self.store.records(ask.namespace).rows(ask.loop, question))
 
     def find(self, ask: Ask) -> Reply:
         """POST {"ids": [...], "keys": [...]}; answers with a list of Record."""
         ids, keys, _ = _named(ask)
-        return Reply(200, wire.dump(self.store.records(ask.namespace).find(ask.loop, ids, keys)))
+        return _records(self.store.records(ask.namespace).find(ask.loop, ids, keys))
 
     # --- what is forgotten -------------------------------------------------------------------------------------------
 
@@ -159,6 +161,11 @@ class Desk:
 def _answer(parsed: Parsed[Any], total: Taken) -> Reply:
     problems = [*parsed.problems, *total.problems][:MOST_PROBLEMS]
     return said(200, {"outcomes": dict(total.outcomes), "problems": problems})
+
+
+def _records(records: Sequence[Record]) -> Reply:
+    """As `wire` writes them, in a tenth of its time: there are no NaN in what came as JSON."""
+    return Reply(200, orjson.dumps(records))
 
 
 def _sum(taken: Taken, invalid: int) -> Taken:
