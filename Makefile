@@ -82,6 +82,10 @@ coverage: setup ## Branch coverage of the pure parts by their unit tests; fails 
 bench: setup ## The predictor's CPU per request beside a bare model server with the same model
 	$(RUN) benchmarks.predictor_cpu
 
+.PHONY: bench-collect
+bench-collect: setup ## The predictor's throughput with the collector on, slow and dead, beside one without
+	$(RUN) benchmarks.predictor_collect
+
 .PHONY: bench-estimate
 bench-estimate: setup ## Accuracy before labels come: ours, NannyML's (in an environment of its own) and the truth
 	$(UV) venv --quiet --allow-existing .cache/nannyml
