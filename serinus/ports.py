@@ -5,7 +5,7 @@ Every verb raises `errors.Unavailable` when the system behind it cannot be asked
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -203,6 +203,10 @@ class Records(Protocol):
     def find(self, loop: str, ids: Sequence[str] = (), keys: Sequence[str] = ()) -> tuple[Record, ...]:
         """The records with these ids or business keys, oldest first."""
         ...
+
+
+Open = Callable[[], Records]
+"""Opens the collector's records, for whoever may not need them. Raises Fatal where there is no collector."""
 
 
 class Audit(Protocol):

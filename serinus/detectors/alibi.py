@@ -5,10 +5,9 @@ alibi-detect is under the Business Source License 1.1: production use needs a li
 
 from __future__ import annotations
 
-import importlib
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +18,13 @@ from serinus.errors import Fatal
 Rows = npt.NDArray[np.int64]
 
 
-def imported(module: str) -> Any:
-    """A module of alibi-detect, which takes 2.5 s to import. Raises Fatal where it is not installed."""
+@contextmanager
+def wanted() -> Iterator[None]:
+    """Around an import of alibi-detect, which takes 2.5 s. Raises Fatal where it is not installed."""
     # A library below it tells stderr at import that PyTorch is absent, which nothing here needs.
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     try:
-        return importlib.import_module(module)
+        yield
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "alibi_detect":
             raise
@@ -43,9 +43,10 @@ def p_values(reference: Sequence[Sequence[int]], current: Sequence[Sequence[int]
     with the traffic, so a row here is a bin and its count, and the one step that counts rows adds up those counts;
     detector, test and rounding stay alibi-detect's. The tests hold this to the untouched detector on unrolled rows.
     """
-    base = imported("alibi_detect.cd").ChiSquareDrift
+    with wanted():
+        from alibi_detect.cd import ChiSquareDrift
 
-    class Weighted(base):  # type: ignore[misc, valid-type]
+    class Weighted(ChiSquareDrift):  # type: ignore[misc]
         """ChiSquareDrift of one feature whose rows are (bin, how many rows it stands for)."""
 
         def _get_counts(self, x: Rows, categories: Mapping[int, Sequence[int]]) -> dict[int, list[np.int64]]:

@@ -5,7 +5,7 @@ whether they are good enough (steps/check.py) does not.
 from __future__ import annotations
 
 from serinus.sources import files, production, python, sql
-from serinus.sources.place import Open, Place
+from serinus.sources.place import Place
 from serinus.sources.reading import Read, describe, read
 from serinus.sources.snapshot import open_snapshot, snapshot
 
@@ -16,4 +16,4 @@ TABLE: dict[str, Read] = {
     "production": production.read,
 }
 
-__all__ = ["TABLE", "Open", "Place", "Read", "describe", "open_snapshot", "read", "snapshot"]
+__all__ = ["TABLE", "Place", "Read", "describe", "open_snapshot", "read", "snapshot"]

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from serinus.ports import Records
-
-Open = Callable[[], Records]
-"""Opens the collector's records; called only by a source that reads them. Raises Fatal where there is no collector."""
+from serinus.ports import Open
 
 
 @dataclass(frozen=True)

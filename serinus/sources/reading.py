@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from serinus.errors import DataError
 from serinus.facts import Window
+from serinus.ports import Open
 from serinus.sources.columns import Columns
-from serinus.sources.place import Open, Place
+from serinus.sources.place import Place
 from serinus.spec import ModelLoop, Source
 
 if TYPE_CHECKING:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from serinus import sources
 from serinus.facts import Dataset
+from serinus.ports import Open
 from serinus.spec import ModelLoop
 from serinus.steps import skew
 
 
-def run(loop: str, folder: str, out: Path, now: datetime, records: sources.Open | None = None) -> Dataset:
+def run(loop: str, folder: str, out: Path, now: datetime, records: Open | None = None) -> Dataset:
     """Read the window's rows and write their snapshot into `out`.
 
     loop: the ModelLoop as JSON. folder: where its file lies; "" where there is none. records: opens the collector's

@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serinus import sources, wire
+from serinus import wire
 from serinus.decide.data import Finding
 from serinus.errors import SerinusError
 from serinus.facts import Value
+from serinus.ports import Open
 from serinus.spec import ModelLoop
 from serinus.stats.skew import Skew, compare
 
@@ -36,7 +37,7 @@ def key(spec: ModelLoop) -> str:
     return collect.key if collect.key not in taken else ""
 
 
-def keep(spec: ModelLoop, key: str, frame: pd.DataFrame, records: sources.Open, out: Path) -> None:
+def keep(spec: ModelLoop, key: str, frame: pd.DataFrame, records: Open, out: Path) -> None:
     """Write into `out` how the newest keyed rows of `frame` were served, as far as the collector can be asked."""
     collect, data = spec.spec.collect, spec.spec.data
     hidden = collect.hash if collect is not None else ()

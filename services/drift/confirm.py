@@ -10,7 +10,7 @@ from serinus.decide.drift import confirmed, unconfirmed
 from serinus.detectors import rows
 from serinus.errors import SerinusError
 from serinus.facts import DriftFinding, Record, Reference, RowsQuestion
-from serinus.sources import Open
+from serinus.ports import Open
 from serinus.spec import Confirm, ModelLoop
 
 FEWEST = 100

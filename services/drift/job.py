@@ -14,8 +14,7 @@ from serinus.decide.retrain import Ask, drift_asks
 from serinus.detectors import TABLE
 from serinus.errors import SerinusError, SpecError, Unavailable
 from serinus.facts import DriftFinding, Profile, Request, RunRequest, RunState, Series, Window
-from serinus.ports import Entry, Ledger, Metrics, ModelStore, Runner
-from serinus.sources import Open
+from serinus.ports import Entry, Ledger, Metrics, ModelStore, Open, Runner
 from serinus.spec import DriftSpec, ModelLoop
 from services.drift import confirm
 from services.learned import learned

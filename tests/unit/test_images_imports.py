@@ -114,11 +114,12 @@ def missing(extra: str, packages: set[str]) -> set[str]:
 
 PREDICTOR = ("services.predictor.__main__", "services.predictor.start", "services.predictor.server")
 CONTROL = ("services.operator.__main__", "services.drift.__main__", "services.fetch.__main__",
-           "services.collector.__main__", "services.collector.start")  # fmt: skip
+           "services.quality.__main__", "services.collector.__main__", "services.collector.start")  # fmt: skip
 PIPELINE = ("components.ingest.component", "components.check.component", "components.train.component",
             "components.validate.component", "components.register.component",
             "serinus.steps.ingest", "serinus.steps.check", "serinus.steps.train",
-            "serinus.steps.validate", "serinus.steps.register", "serinus.adapters.mlflow")  # fmt: skip
+            "serinus.steps.validate", "serinus.steps.register", "serinus.adapters.mlflow",
+            "services.intake.__main__")  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,8 @@ def test_an_image_has_what_is_imported_when_its_processes_start(extra: str, entr
     [
         ("predictor", PREDICTOR, set()),
         # The operator and the drift job read contracts and never a model; the detector says what to do without alibi.
-        ("operator collector", CONTROL, {"alibi_detect", "skops"}),
+        # scikit-learn comes with alibi-detect.
+        ("operator collector", CONTROL, {"alibi_detect", "skops", "sklearn"}),
         ("pipeline", PIPELINE, set()),
     ],
 )
