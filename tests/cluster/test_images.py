@@ -150,9 +150,9 @@ def test_an_image_is_nobody_and_holds_no_tools(
 @pytest.mark.parametrize(
     ("name", "image", "modules"),
     [
-        ("control", CONTROL, ["services.operator", "services.drift", "services.fetch"]),
+        ("control", CONTROL, [f"services.{n}" for n in ("operator", "drift", "quality", "collector", "fetch")]),
         ("predictor", PREDICTOR, ["services.predictor"]),
-        ("pipeline", PIPELINE, ["kfp.dsl.executor_main", "mlflow"]),
+        ("pipeline", PIPELINE, ["kfp.dsl.executor_main", "mlflow", "services.intake"]),
     ],
 )
 def test_an_images_programs_say_how_they_are_used(
