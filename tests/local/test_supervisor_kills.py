@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from serinus.adapters import kfp_local_folder
+from serinus.adapters.audit_file import FileAudit
+from serinus.decide.audit import verify
 from services.local import mlflow_server
 from tests.servers import loops
 from tests.servers.callers import Calls, calls
@@ -145,3 +147,14 @@ def test_a_run_in_flight_when_the_supervisor_was_killed_gives_exactly_one_versio
     loop.serves(made[0])
     assert loop.status.previous == champion
     assert lost(traffic, began) == []
+
+
+def test_the_audit_trail_has_everything_once_whoever_was_killed(loop: Loop) -> None:
+    trail = FileAudit(loop.state / "audit.jsonl")
+
+    def told() -> list[tuple[object, ...]]:
+        return [(e.deed.at, e.deed.kind, e.deed.message) for e in trail.entries(limit=10_000)]
+
+    loop.until(lambda: told() == [(e.at, e.kind, e.message) for e in loop.events()], "the trail has caught up", 30)
+    assert verify(trail.entries(limit=10_000)) is None
+    assert "Promoted" in {entry.deed.kind for entry in trail.entries(limit=10_000)}
