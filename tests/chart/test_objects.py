@@ -137,12 +137,9 @@ def test_monitors_scrape_operators_collector_and_predictors_of_every_namespace()
         },
         "podMetricsEndpoints": [{"port": "http1", "path": "/metrics", "interval": "15s"}],
     }
-    relabelled = [{"sourceLabels": ["loop_namespace"], "regex": "(.+)", "targetLabel": "namespace"}]
     assert only("everything", "PodMonitor", "-collector")["spec"] == {
         "selector": {"matchLabels": _selector("collector", name="loops")},
-        "podMetricsEndpoints": [
-            {"port": "http", "path": "/metrics", "interval": "15s", "metricRelabelings": relabelled}
-        ],
+        "podMetricsEndpoints": [{"port": "http", "path": "/metrics", "interval": "15s"}],
     }
     # Knative calls the container's port so, whatever the runtime calls it.
     assert only("knative", "PodMonitor", "-predictors")["spec"]["podMetricsEndpoints"][0]["port"] == "user-port"

@@ -75,6 +75,16 @@ def test_another_process_with_other_threads_and_hashes_makes_the_same_bits(tmp_p
     assert len(set(digests[0])) == len(data_sets.CASES)
 
 
+def test_what_production_keeps_as_a_hash_only_is_not_kept_beside_the_model(tmp_path: Path) -> None:
+    spec, frame = data_sets.binary(400, collect={"hash": ["shop"]})
+    sources.snapshot(frame, "made up", spec.spec.data.time, tmp_path / "data")
+    train.run(spec.model_dump_json(by_alias=True), "", tmp_path / "data", tmp_path / "model")
+    said = artifact.reference(tmp_path / "model")
+    assert said is not None
+    assert "shop" in {field.name for field in artifact.load(tmp_path / "model").contract.fields}
+    assert set(said.sample) == {field.name for field in artifact.load(tmp_path / "model").contract.fields} - {"shop"}
+
+
 def test_the_seed_and_the_parameters_are_part_of_the_model(tmp_path: Path) -> None:
     digests = set()
     changes: list[dict[str, Any]] = [{}, {"seed": 1}, {"params": {"n_estimators": 4}}]
