@@ -4,6 +4,8 @@ data; on a data set that no code here knows.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -50,6 +52,10 @@ def test_truths_that_come_later_are_judged_and_new_rows_ask_for_a_run(tmp_path: 
         assert sum(window.labelled for window in found.windows) == 100, found
         assert loop.status.pulled is not None
         assert loop.status.run is None
+
+        words = [sys.executable, "-m", "services.quality", "--loop-file", str(loop.file), "--state", str(loop.state)]
+        asked = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+        assert (asked.returncode, asked.stdout.partition(":")[0]) == (0, "pass"), asked.stderr
 
         newer = frame.assign(**{"sold at": frame["sold at"] + pd.Timedelta(days=30)}).iloc[1:61]
         newer.to_parquet(loop.code / "data" / "newer.parquet")
