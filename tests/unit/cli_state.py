@@ -54,7 +54,8 @@ EVENTS = (
 )
 
 
-PORTS = json.dumps(dict.fromkeys(("envoy", "admin", "mlflow", "prometheus", "metrics", "collector"), 9))  # where nobody listens
+_NAMES = ("envoy", "admin", "mlflow", "prometheus", "metrics", "collector")
+PORTS = json.dumps(dict.fromkeys(_NAMES, 9))  # where nobody listens
 
 
 def strict(text: str) -> Any:
