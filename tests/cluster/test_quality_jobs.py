@@ -50,6 +50,7 @@ def test_labels_that_say_that_the_champion_is_wrong_bring_a_new_version(serinus:
         assert loop.status.last_run.cause == "quality"
 
 
+@pytest.mark.disturbs
 def test_a_collector_that_is_killed_costs_no_answer_and_no_record(serinus: Installation, tmp_path: Path) -> None:
     with loops.serving(serinus, tmp_path, collect={}) as loop:
         bearer = collecting.account(serinus, loop.namespace, "reader", "editor")
