@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from serinus.adapters.kube import MODEL_LOOPS
+from serinus.adapters.kube import MODEL_LOOPS, SECRETS
 from tests.cluster import installation, loops
 from tests.cluster.installation import NAMESPACE, PVCS, RELEASE, VALUES, Installation, kubectl, run
 from tests.cluster.loops import Loop
@@ -37,25 +37,29 @@ def test_helm_test_fails_for_a_loop_that_is_not_there(serinus: Installation, tmp
 
 def test_an_upgrade_and_its_rollback_leave_loops_and_callers_alone(serinus: Installation, tmp_path: Path) -> None:
     with loops.serving(serinus, tmp_path) as loop, _undisturbed(loop):
-        before = _revision()
+        before, key = _revision(), _hash_key(serinus)
         installation.upgrade(_values(tmp_path, operator={"podAnnotations": {"example.com/upgraded": "yes"}}))
         assert _annotation() == "yes"
         run("helm", "rollback", RELEASE, str(before), *HELM, "--wait", "--timeout", "240s")
         assert _annotation() == ""
+        assert _hash_key(serinus) == key, "equal values would no longer be equal"
 
 
 def test_an_uninstall_keeps_loops_models_and_traffic_and_a_new_release_goes_on(
     serinus: Installation, tmp_path: Path
 ) -> None:
     with loops.serving(serinus, tmp_path) as loop:
-        claim = serinus.kube.get(PVCS, NAMESPACE, "serinus-mlflow")
+        claim, key = serinus.kube.get(PVCS, NAMESPACE, "serinus-mlflow"), _hash_key(serinus)
+        records = serinus.kube.get(PVCS, NAMESPACE, "serinus-collector")
         try:
             with _undisturbed(loop):
                 run("helm", "uninstall", RELEASE, *HELM, "--wait", "--timeout", "120s")
                 assert serinus.kube.get(MODEL_LOOPS, loop.namespace, loop.name) is not None
                 assert serinus.kube.get(PVCS, NAMESPACE, "serinus-mlflow") == claim
+                assert serinus.kube.get(PVCS, NAMESPACE, "serinus-collector") == records
         finally:
             installation.upgrade(_values(tmp_path))
+        assert _hash_key(serinus) == key
         # The models are still there, and the story goes on.
         since = loops.now()
         loop.apply(training={"estimator": "logistic-regression", "params": {"C": 0.5}})
@@ -97,6 +101,12 @@ def _values(folder: Path, **more: object) -> Path:
     path = folder / "values.json"
     path.write_text(json.dumps({**VALUES, **more}))
     return path
+
+
+def _hash_key(serinus: Installation) -> str:
+    secret = serinus.kube.get(SECRETS, NAMESPACE, "serinus-collector-hash-key")
+    assert secret is not None
+    return str(secret["data"]["hash-key"])
 
 
 def _revision() -> int:
