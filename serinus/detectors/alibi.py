@@ -31,8 +31,8 @@ def wanted() -> Iterator[None]:
         raise Fatal(
             "spec.drift: expected the package alibi-detect for `detector: alibi-detect` and for `confirm`, got an"
             " installation without it; use `detector: scipy`, which gives the same p-values, and `confirm: {detector:"
-            " none}`, or install it: the extra `alibi`, in an image the build argument EXTRAS='operator alibi'. Its"
-            " licence limits production use"
+            " none}`, or install it: the extra `alibi`, in an image the build argument"
+            " EXTRAS='operator collector alibi'. Its licence limits production use"
         ) from error
 
 

@@ -110,5 +110,5 @@ def test_an_installation_without_alibi_detect_says_what_to_do(monkeypatch: pytes
     for name in [name for name in sys.modules if name.partition(".")[0] == "alibi_detect"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "alibi_detect", None)
-    with pytest.raises(Fatal, match=r"detector: scipy.*extra `alibi`.*EXTRAS='operator alibi'"):
+    with pytest.raises(Fatal, match=r"detector: scipy.*extra `alibi`.*EXTRAS='operator collector alibi'"):
         TABLE["alibi-detect"]([[1, 2]], [[3, 4]])
