@@ -15,7 +15,7 @@ from serinus.decide import quality as rule
 from serinus.facts import Measured, QualityFinding, QualityWindow, Reference, Tally, TallyQuestion
 from serinus.spec import ModelLoop, QualitySpec
 from serinus.stats import quality as figures
-from services.cli import context
+from services.cli import context, fairness
 from services.cli.context import Output
 from services.cli.records import Kept, Where, kept
 
@@ -24,11 +24,16 @@ _OUTCOMES = {"pass": "green", "fail": "red", "error": "red", "undecided": "yello
 
 
 def quality(where: Where, every: timedelta | None, last: int, column: str, output: Output) -> None:
-    """Print the table of the latest `last` windows; with `column` also by its values."""
+    """Print the table of the latest `last` windows, also by the values of `column`, else of `quality.slices`, and how
+    differently the groups of `validation.fairness` were treated.
+    """
     now = datetime.now(UTC)
     with kept(where) as records:
         spec = _with_window(records.spec, every)
-        tallies = records.client.tally(records.loop, question(spec, now, last, column))
+        by = (column,) if column else rules(spec).slices
+        gaps = fairness.columns(spec)
+        columns = tuple(dict.fromkeys((*by, *gaps)))
+        tallies = records.client.tally(records.loop, question(spec, now, last, columns))
         versions = known(records, spec, {tally.version for tally in tallies})
         champion = records.place.status().champion
         blind = bool(tallies) and not records.mlflow
@@ -55,20 +60,27 @@ def quality(where: Where, every: timedelta | None, last: int, column: str, outpu
         context.say(f"{records.loop} has kept no answers in the latest {last} windows.")
         return
     context.show(Group(*shown(spec, findings, champion)))
-    if column:
-        context.show(_by_value(rule.metric_of(spec.spec), tallies, column, versions))
+    for one in by:
+        context.show(_by_value(rule.metric_of(spec.spec), tallies, one, versions))
+    for line in fairness.lines(spec, tallies, {version: each.positive for version, each in versions.items()}):
+        context.show(line)
     if blind:
         text = "--mlflow URL was not given: nothing is estimated, and no version is held against its holdout"
         context.complain(text, "!", "yellow")
 
 
-def question(spec: ModelLoop, now: datetime, last: int, column: str) -> TallyQuestion:
+def rules(spec: ModelLoop) -> QualitySpec:
+    """What the file says of quality, else the defaults."""
+    return spec.spec.quality or QualitySpec()
+
+
+def question(spec: ModelLoop, now: datetime, last: int, columns: tuple[str, ...] = ()) -> TallyQuestion:
     """The latest windows up to the one that is not over yet, at whole multiples of their length as the job's are."""
-    length = (spec.spec.quality or QualitySpec()).window
+    length = rules(spec).window
     end = _EPOCH + ((now - _EPOCH) // length + 1) * length
     start = max(end - last * length, _EPOCH)
     regression = spec.spec.task == "regression"
-    return TallyQuestion(start, end, length / timedelta(seconds=1), None, (column,) if column else (), regression)
+    return TallyQuestion(start, end, length / timedelta(seconds=1), None, columns, regression)
 
 
 @dataclass(frozen=True)
@@ -123,7 +135,7 @@ def _by_value(metric: str, tallies: Sequence[Tally], column: str, versions: Mapp
     """The judged figure by the column's values."""
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_row(*(Text(name, "dim") for name in (column, "from", "version", metric, "labelled")))
-    for tally in sorted((t for t in tallies if t.column), key=lambda t: (t.value, t.window.start, t.version)):
+    for tally in sorted((t for t in tallies if t.column == column), key=lambda t: (t.value, t.window.start, t.version)):
         start = f"{tally.window.start.astimezone():%d %b %H:%M}"
         figure = _figure(figures.measured(metric, tally, versions[tally.version].positive))
         table.add_row(Text(tally.value), start, str(tally.version), figure, f"{tally.labelled:,} of {tally.rows:,}")
@@ -134,8 +146,8 @@ def _with_window(spec: ModelLoop, every: timedelta | None) -> ModelLoop:
     """The spec with windows of that length."""
     if every is None:
         return spec
-    rules = (spec.spec.quality or QualitySpec()).model_copy(update={"window": every})
-    return spec.model_copy(update={"spec": spec.spec.model_copy(update={"quality": rules})})
+    changed = rules(spec).model_copy(update={"window": every})
+    return spec.model_copy(update={"spec": spec.spec.model_copy(update={"quality": changed})})
 
 
 def _figure(measured: Measured | None) -> Text:
