@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
 from serinus.adapters.kube import CRON_JOBS, INFERENCE_SERVICES, MODEL_LOOPS, ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS
-from tests.kube.test_operator_life import World, world  # noqa: F401
+from tests.kube.test_operator_life import World, living
+from tests.servers.kubernetes import ApiServer
 from tests.servers.mlflow import mlflow_uri  # noqa: F401
+
+TOKEN = "/var/run/secrets/serinus/collector/token"  # noqa: S105 - a file
+
+
+@pytest.fixture
+def world(server: ApiServer, mlflow_uri: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:  # noqa: F811
+    """One whose installation has a collector; nobody is there, which is no matter of these tests."""
+    with living(server, mlflow_uri, tmp_path, request.node.name, "http://collector:8080", TOKEN) as made:
+        yield made
 
 
 def test_a_loop_that_collects_has_accounts_and_jobs_for_it_for_as_long_as_it_does(
-    world: World,  # noqa: F811
+    world: World,
 ) -> None:
     world.stage.leading()
     labels = {"source": {"files": {"uri": "labels/"}, "id": "id", "value": "v"}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Iterator
@@ -33,7 +34,6 @@ from tests.servers.operators import KServe, Operator, Stage, kserve, model_loop,
 from tests.servers.training import Training, training
 
 NOWHERE = "http://127.0.0.1:9"
-TOKEN = "/var/run/secrets/serinus/collector/token"  # noqa: S105 - a file
 
 
 @dataclass
@@ -103,10 +103,24 @@ def rests(operator: Operator, seconds: float = 7) -> float:
 
 @pytest.fixture
 def world(server: ApiServer, mlflow_uri: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[World]:  # noqa: F811
-    namespace = server.namespace("life-" + re.sub(r"[^a-z]+", "-", request.node.name)[-50:].strip("-"))
+    with living(server, mlflow_uri, tmp_path, request.node.name) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def living(
+    server: ApiServer,
+    mlflow_uri: str,  # noqa: F811
+    tmp_path: Path,
+    name: str,
+    collector: str = "",
+    token: str = "",
+) -> Iterator[World]:
+    """A namespace of its own and what an operator needs there; `name` is the test's."""
+    namespace = server.namespace("life-" + re.sub(r"[^a-z]+", "-", name)[-50:].strip("-"))
     with training(tmp_path / "kfp", mlflow_uri) as runs:
         platform = Platform(
-            mlflow_uri, NOWHERE, runs.server.url, collector_url="http://collector:8080", collector_token_path=TOKEN,
+            mlflow_uri, NOWHERE, runs.server.url, collector_url=collector, collector_token_path=token,
             scrape_interval="1s", watch_namespace=namespace, pod_namespace=namespace,
         )  # fmt: skip
         with stage(server, platform, tmp_path) as made, kserve(server.kube, namespace) as serving:
