@@ -69,7 +69,7 @@ def test_only_who_may_is_listened_to(serinus: Installation, tmp_path: Path) -> N
             403,
             403,
         ]
-        trail = {"deeds": []}
+        trail: dict[str, list[object]] = {"deeds": []}
         operator = token(NAMESPACE, "serinus-operator")
         assert [asked(url, "/audit", trail, who).status_code for who in (operator, mine, labeller)] == [200, 403, 403]
         refused = asked(url, f"{here}/labels", label("a"), stranger).text
