@@ -86,6 +86,11 @@ bench: setup ## The predictor's CPU per request beside a bare model server with 
 bench-collect: setup ## The predictor's throughput with the collector on, slow and dead, beside one without
 	$(RUN) benchmarks.predictor_collect
 
+.PHONY: bench-operator
+bench-operator: setup ## An operator with 500 loops at rest: KUBEBUILDER_ASSETS as for test-kube, some 15 minutes
+	UV_PROJECT_ENVIRONMENT=.cache/operator $(UV) sync --locked --quiet --no-default-groups --extra operator --extra collector
+	$(RUN) benchmarks.operator_500 --python .cache/operator/bin/python
+
 .PHONY: bench-estimate
 bench-estimate: setup ## Accuracy before labels come: ours, NannyML's (in an environment of its own) and the truth
 	$(UV) venv --quiet --allow-existing .cache/nannyml

@@ -91,6 +91,7 @@ class Stage:
     platform: Platform
     folder: Path
     operators: list[Operator] = field(default_factory=list)
+    python: str = sys.executable  # that operators run in
 
     @property
     def kube(self) -> Kube:
@@ -107,7 +108,7 @@ class Stage:
             **environment,
         }
         with log.open("wb") as sink:
-            process = subprocess.Popen([sys.executable, "-m", "services.operator"], env=given, stdout=sink, stderr=sink)
+            process = subprocess.Popen([self.python, "-m", "services.operator"], env=given, stdout=sink, stderr=sink)
         operator = Operator(process, log)
         self.operators.append(operator)
         operator.port = until(lambda: _port(operator), "the operator says where it listens", 60)
