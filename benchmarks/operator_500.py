@@ -4,7 +4,7 @@
 
 MLflow is real; Kubeflow Pipelines is the tests' stand-in; KServe is played by objects that are made ready once. Every
 loop has a champion that serves everyone. Measured is the operator's process alone, after every loop was looked at once:
-processor, memory, its requests to the API server, its looks, and the longest queue of looks. `make bench-operator` gives
+processor, memory, its requests to the API server, looks, and the longest queue of looks. `make bench-operator` gives
 it the packages of its image: the tests' environment has MLflow whole, which is 70 MiB more of memory than its client.
 """
 
