@@ -27,11 +27,11 @@ import pandas as pd
 
 from serinus import loading, models
 from serinus.decide import concept
-from serinus.facts import BINS, Cell, Contract, Dataset, Prediction, Record, Reference, Value, Window
+from serinus.facts import Contract, Dataset, Prediction, Record, Reference, Value, Window
 from serinus.models import reference, scoring
 from serinus.sources.columns import Columns, typed
 from serinus.spec import ModelLoop
-from serinus.stats import estimate
+from serinus.stats import estimate, quality
 from services.demo import flights
 
 LOOP = Path(__file__).resolve().parents[1] / "examples" / "flights" / "loop.yaml"
@@ -88,7 +88,7 @@ def _month(
     said = reference.make(contract, estimator, train, holdout, spec.spec.training.seed)
     answered = scoring.answer(contract, estimator, rows)
     labels, truth = np.array(answered.labels), rows["late"].to_numpy(dtype=str)
-    cells = _cells(answered.scores, labels)
+    cells = quality.cells([None] * len(labels), labels.tolist(), answered.scores)
     positive = contract.positive
     assert positive is not None
     ours = estimate.accuracy(said.cells, cells, positive), estimate.roc_auc(said.cells, cells, positive)
@@ -102,16 +102,6 @@ def _month(
         (float((labels == truth).mean()), float(roc_auc_score(truth == positive, answered.scores))),
         (ours[0].value, ours[1].value), _moved(contract, said, rows, answered.scores, labels, spec.spec.training.seed),
     )  # fmt: skip
-
-
-def _cells(scores: npt.NDArray[np.float64], labels: npt.NDArray[np.str_]) -> Sequence[Cell]:
-    bins = np.minimum((scores * BINS).astype(int), BINS - 1)
-    made = []
-    for answer in np.unique(labels):
-        for bin in np.unique(bins[labels == answer]):
-            mine = scores[(labels == answer) & (bins == bin)]
-            made.append(Cell(None, str(answer), int(bin), mine.size, float(mine.sum()), float((mine**2).sum())))
-    return made
 
 
 def _moved(

@@ -27,11 +27,12 @@ from serinus.decide import quality
 from serinus.decide.drift import compare
 from serinus.decide.retrain import Ask, drift_asks
 from serinus.detectors import TABLE
-from serinus.facts import BINS, Cell, Contract, DriftFinding, QualityFinding, Reference, Tally, Window
+from serinus.facts import Contract, DriftFinding, QualityFinding, Reference, Tally, Window
 from serinus.models import reference, scoring
 from serinus.sources.columns import Columns, typed
 from serinus.spec import ModelLoop
 from serinus.stats import bins
+from serinus.stats import quality as figures
 from serinus.steps import validate
 from services.demo import flights
 
@@ -192,18 +193,10 @@ def _tallies(serving: Serving, every: timedelta, now: datetime) -> Sequence[Tall
     found, step = [], max(1, every // DAY)
     for at in range(0, len(serving.days), step):
         days = range(at, min(at + step, len(serving.days)))
-        cells: dict[tuple[str | None, str, int], list[float]] = {}
-        for d in days:
-            late = serving.days[d] + DAY + DELAY <= now
-            where = np.minimum((serving.scores[d] * BINS).astype(int), BINS - 1)
-            for truth, answer, bin, score in zip(
-                serving.truths[d], serving.answers[d], where, serving.scores[d], strict=True
-            ):
-                cell = cells.setdefault((str(truth) if late else None, answer, int(bin)), [0, 0.0, 0.0])
-                cell[0] += 1
-                cell[1] += score
-                cell[2] += score * score
-        made = tuple(Cell(t, a, b, int(n), s, q) for (t, a, b), (n, s, q) in sorted(cells.items(), key=str))
+        late = [serving.days[d] + DAY + DELAY <= now for d in days]
+        truths = [str(t) if known else None for d, known in zip(days, late, strict=True) for t in serving.truths[d]]
+        answers = [answer for d in days for answer in serving.answers[d]]
+        made = figures.cells(truths, answers, np.concatenate([serving.scores[d] for d in days]))
         start = serving.days[at]
         rows = sum(c.rows for c in made)
         labelled = sum(c.rows for c in made if c.truth is not None)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pandas as pd
 
-from serinus.facts import Label, Tally, TallyQuestion
+from serinus.facts import Cell, Label, Tally, TallyQuestion
 from serinus.ports import Records
 from serinus.spec import ModelLoop
 from serinus.stats import quality
 from services.demo.record import Judged
 
 EVERY = 12.0  # seconds of the demo that are judged together: some ten replayed days
+_FEWEST = 100  # rows that say anything
 
 
 def of(day: pd.DataFrame, at: datetime) -> list[Label]:
@@ -37,16 +38,11 @@ def _judged(tally: Tally, spec: ModelLoop, began: datetime) -> Judged | None:
     measured = quality.measured("roc_auc", tally, positive(spec))
     if measured is None or not math.isfinite(measured.error) or measured.rows < _FEWEST:
         return None
-    value = spec.spec.value
-    worth = quality.worth(tally.cells, value.worth) if value is not None else None
     start = (tally.window.start - began).total_seconds()
     return Judged(
         start, start + EVERY, tally.version, measured.value, measured.low, measured.high, tally.rows, tally.labelled,
-        worth.value * worth.rows if worth is not None else math.nan,
+        worth(spec, tally.cells),
     )  # fmt: skip
-
-
-_FEWEST = 100  # rows
 
 
 def positive(spec: ModelLoop) -> str:
@@ -54,14 +50,8 @@ def positive(spec: ModelLoop) -> str:
     return str(spec.spec.data.positive) if spec.spec.data.positive is not None else "1"
 
 
-def worth(spec: ModelLoop, truth: Sequence[str], answers: Sequence[str]) -> float:
-    """What these answers were worth in all, by `spec.value`; NaN without one."""
-    if spec.spec.value is None:
-        return math.nan
-    of_truth = spec.spec.value.worth
-    return sum(of_truth.get(t, {}).get(a, 0.0) for t, a in zip(truth, answers, strict=True))
-
-
-def now() -> datetime:
-    """The time at which a label is known."""
-    return datetime.now(UTC)
+def worth(spec: ModelLoop, cells: Sequence[Cell]) -> float:
+    """What the labelled rows of these cells were worth in all, by `spec.value`; NaN without one, or without rows."""
+    value = spec.spec.value
+    found = quality.worth(cells, value.worth) if value is not None else None
+    return found.value * found.rows if found is not None else math.nan

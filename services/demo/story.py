@@ -153,7 +153,7 @@ class _Story:
         """The flights have landed: their truth is known, to the training data and to the collector."""
         flights.append(rows, self.work / "data", day)
         try:
-            self.collector.label(LOOP, labels.of(rows, labels.now()))
+            self.collector.label(LOOP, labels.of(rows, datetime.now(UTC)))
         except Unavailable as error:  # a label that is lost is a figure less; the summary says when all are
             self._say(escape(f"the labels of {day} could not be handed over: {error}"))
 

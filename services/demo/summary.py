@@ -16,6 +16,7 @@ from serinus.decide import guardrails
 from serinus.facts import Dataset, Event, RunRecord, Window
 from serinus.models import scoring
 from serinus.spec import ModelLoop
+from serinus.stats import quality
 from services.demo import labels
 from services.demo.record import Candidate, Judged, Month, Record, Tick
 from services.demo.traffic import Answer, Replay
@@ -118,7 +119,6 @@ def _months(rows: pd.DataFrame, answers: Sequence[Answer], spec: ModelLoop, janu
     by = by[~np.isnan(served)]
     served = served[~np.isnan(served)]
     frozen = _frozen(answered, spec, january)
-    said = {"loop": _labels(served), "frozen": _labels(frozen)}
     months = answered["time_hour"].dt.strftime("%Y-%m").to_numpy()
     truth = answered["late"].to_numpy()
     return tuple(
@@ -128,17 +128,18 @@ def _months(rows: pd.DataFrame, answers: Sequence[Answer], spec: ModelLoop, janu
             loop=float(roc_auc_score(truth[chosen], served[chosen])),
             frozen=float(roc_auc_score(truth[chosen], frozen[chosen])),
             versions={int(v): int(n) for v, n in zip(*np.unique(by[chosen], return_counts=True), strict=True)},
-            worth=labels.worth(spec, truth[chosen].astype(str), said["loop"][chosen]),
-            worth_frozen=labels.worth(spec, truth[chosen].astype(str), said["frozen"][chosen]),
+            worth=_worth(spec, truth[chosen], served[chosen]),
+            worth_frozen=_worth(spec, truth[chosen], frozen[chosen]),
         )
         for month in np.unique(months)
         if len(np.unique(truth[chosen := months == month])) == 2
     )
 
 
-def _labels(scores: Floats) -> npt.NDArray[np.str_]:
-    """What a caller is told: late when that is the more probable."""
-    return np.where(scores > 0.5, "1", "0")
+def _worth(spec: ModelLoop, truth: npt.NDArray[np.int64], scores: Floats) -> float:
+    """Of what a caller is told: late when that is the more probable."""
+    told = np.where(scores > 0.5, "1", "0")
+    return labels.worth(spec, quality.cells(truth.astype(str).tolist(), told.tolist(), scores))
 
 
 def _served(rows: pd.DataFrame, answers: Sequence[Answer]) -> tuple[Floats, npt.NDArray[np.int64]]:
