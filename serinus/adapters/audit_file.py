@@ -8,10 +8,8 @@ it is named, and nothing is appended behind it.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
-import time
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from serinus import wire
+from serinus.adapters import file_locks
 from serinus.decide.audit import link
 from serinus.errors import Fatal, Unavailable
 from serinus.facts import AuditEntry, Deed
@@ -142,19 +141,9 @@ class FileAudit:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = not self.path.exists()
         with os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
-            deadline = time.monotonic() + _LOCK_DEADLINE
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it when we are killed
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise Unavailable(
-                            f"{self.path}: another process has held the audit trail for {_LOCK_DEADLINE:.0f} s"
-                        ) from None
-                    time.sleep(0.002)
+            file_locks.alone(file, self.path, "the audit trail", _LOCK_DEADLINE)
             if new:
-                _keep_name(self.path.parent)
+                file_locks.keep_names(self.path.parent)
             yield file
 
     @contextmanager
@@ -163,12 +152,3 @@ class FileAudit:
             yield
         except OSError as error:
             raise Unavailable(f"{self.path}: the audit trail cannot be read or written: {error}") from error
-
-
-def _keep_name(folder: Path) -> None:
-    """A new file is there after a power failure only if its folder was flushed, too."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -8,11 +8,9 @@ either the old state or the new one, whole.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from serinus import wire
+from serinus.adapters import file_locks
 from serinus.errors import Conflict, Fatal, Unavailable
 from serinus.facts import Event, Request, Status
 from serinus.ports import Entry
@@ -179,28 +178,14 @@ def _replace(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    file_locks.keep_names(path.parent)
 
 
 @contextmanager
 def _locked(home: Path) -> Iterator[None]:
     home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("ab") as lock:
-        deadline = time.monotonic() + _LOCK_DEADLINE
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it when we are killed
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise Unavailable(
-                        f"{home}: another process has held the ledger for {_LOCK_DEADLINE:.0f} s"
-                    ) from None
-                time.sleep(0.002)
+        file_locks.alone(lock, home, "the ledger", _LOCK_DEADLINE)
         yield
 
 
