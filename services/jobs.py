@@ -21,6 +21,7 @@ from services.local import addresses
 
 if TYPE_CHECKING:
     from serinus.adapters.collector_api import CollectorClient
+    from serinus.adapters.kube import Kube
 
 URL, TOKEN = "SERINUS_COLLECTOR_URL", "SERINUS_COLLECTOR_TOKEN_PATH"
 
@@ -53,6 +54,17 @@ def collector(url: str, namespace: str, token_path: str = "") -> CollectorClient
 
 
 def parser(program: str, about: str) -> argparse.ArgumentParser:
+    """The arguments of a job that asks the collector; `parse` reads them."""
+    made = place(program, about)
+    made.add_argument(
+        "--collector",
+        default=os.environ.get(URL, ""),
+        help=f"the collector's URL [{URL}, the one of the state folder]",
+    )
+    return made
+
+
+def place(program: str, about: str) -> argparse.ArgumentParser:
     """The arguments that say which loop is meant; `parse` reads them."""
     made = argparse.ArgumentParser(prog=f"python -m {program}", description=about)
     environment = os.environ.get
@@ -72,11 +84,6 @@ def parser(program: str, about: str) -> argparse.ArgumentParser:
         "--mlflow",
         default=environment("SERINUS_MLFLOW_URL", ""),
         help="MLflow's URL [SERINUS_MLFLOW_URL, the one of the state folder]",
-    )
-    made.add_argument(
-        "--collector",
-        default=environment(URL, ""),
-        help=f"the collector's URL [{URL}, the one of the state folder]",
     )
     made.add_argument(
         "--cluster", action="store_true", help="a ModelLoop on Kubernetes; addresses by SERINUS_* variables"
@@ -106,19 +113,27 @@ def opened(given: argparse.Namespace) -> Iterator[At]:
         if not given.cluster:
             yield local(given.loop_file, given.state, given.mlflow, given.collector)
             return
-        from serinus.adapters.kube import MODEL_LOOPS, Kube
+        from serinus.adapters.kube import Kube
         from serinus.adapters.kube_ledger import KubeLedger
 
         here = platform.from_environment()
         kube = Kube.connect()
-        found = kube.get(MODEL_LOOPS, given.namespace, given.loop)
-        if found is None:
-            raise Fatal(f"there is no ModelLoop {given.namespace}/{given.loop}; was it deleted while this job began?")
+        spec = held(kube, given.namespace, given.loop)
         models = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="models-")))
         yield At(
-            loading.held(found), KubeLedger(kube, given.namespace), MlflowRegistry(here.mlflow_url), models, None,
+            spec, KubeLedger(kube, given.namespace), MlflowRegistry(here.mlflow_url), models, None,
             given.namespace, here.collector_url, here.collector_token_path,
         )  # fmt: skip
+
+
+def held(kube: Kube, namespace: str, loop: str) -> ModelLoop:
+    """The ModelLoop that a job on a cluster was started for. Raises Fatal when there is none."""
+    from serinus.adapters.kube import MODEL_LOOPS
+
+    found = kube.get(MODEL_LOOPS, namespace, loop)
+    if found is None:
+        raise Fatal(f"there is no ModelLoop {namespace}/{loop}; was it deleted while this job began?")
+    return loading.held(found)
 
 
 def local(file: Path, state: Path, mlflow: str = "", collector: str = "") -> At:

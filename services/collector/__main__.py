@@ -19,6 +19,7 @@ _STARTED = time.monotonic()
 
 from serinus import durations  # noqa: E402 - the clock first
 from serinus.errors import Fatal, SerinusError  # noqa: E402
+from services.arguments import count, seconds  # noqa: E402
 
 DATABASE = "SERINUS_DATABASE_URL"
 
@@ -50,13 +51,13 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     add("--retention", type=_duration, default=given("SERINUS_RETENTION", "90d"),
         help="how long rows of loops are kept that do not say it themselves [SERINUS_RETENTION, 90d]")  # fmt: skip
     add("--forget-every", type=_duration, default="1h", help="how often old rows are looked for (default: %(default)s)")
-    add("--drain", type=_seconds, default=5.0, help="s to answer on after SIGTERM (default: %(default)s)")
-    add("--grace", type=_seconds, default=30.0, help="s for requests in work after that (default: %(default)s)")
+    add("--drain", type=seconds, default=5.0, help="s to answer on after SIGTERM (default: %(default)s)")
+    add("--grace", type=seconds, default=30.0, help="s for requests in work after that (default: %(default)s)")
     add("--threads", type=int, choices=range(1, 6), default=4, help="requests that write at once; half as many read")
-    add("--queue", type=_count, default=64, help="requests in work or waiting (default: %(default)s)")
-    add("--max-body", type=_count, default=8 * 1024 * 1024, help="bytes (default: %(default)s)")
-    add("--max-pending", type=_count, default=64 * 1024 * 1024, help="bytes of all of them (default: %(default)s)")
-    add("--upload", type=_seconds, default=30.0, help="s that a body may take (default: %(default)s)")
+    add("--queue", type=count, default=64, help="requests in work or waiting (default: %(default)s)")
+    add("--max-body", type=count, default=8 * 1024 * 1024, help="bytes (default: %(default)s)")
+    add("--max-pending", type=count, default=64 * 1024 * 1024, help="bytes of all of them (default: %(default)s)")
+    add("--upload", type=seconds, default=30.0, help="s that a body may take (default: %(default)s)")
     add("--log-level", default=given("SERINUS_LOG_LEVEL", "INFO"), choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     parsed = parser.parse_args(argv)
     if parsed.auth == "none" and not _loopback(parsed.host):
@@ -143,20 +144,6 @@ def _duration(text: str) -> timedelta:
         return durations.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected seconds, got {text}")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text}")
-    return value
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from types import FrameType
 
 import uvicorn
 
@@ -17,6 +16,7 @@ from serinus.errors import Fatal, SerinusError
 from services.collector.door import Door, Life
 from services.collector.metrics import CollectorMetrics
 from services.collector.store import Store
+from services.draining import Draining
 
 log = logging.getLogger("serinus.collector")
 _LOOK, _RETRY = 5.0, 0.5  # seconds between looks at a database that answers, and at one that does not
@@ -33,8 +33,8 @@ class Chores:
     every: float  # seconds from one round of forgetting to the next
 
 
-class Collector(uvicorn.Server):
-    """Answers on for `drain` seconds after the first signal; the second one ends that wait."""
+class Collector(Draining):
+    """The collector on its socket."""
 
     def __init__(self, door: Door, store: Store, chores: Chores, drain: float, grace: float) -> None:
         super().__init__(
@@ -50,14 +50,15 @@ class Collector(uvicorn.Server):
                 limit_concurrency=1000,  # connections
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=max(1, round(grace)),
-            )
+            ),
+            door.life,
+            drain,
         )
         self.life: Life = door.life
         self.metrics: CollectorMetrics = door.metrics
         self.store, self.chores = store, chores
         self.fatal: Fatal | None = None
         self._started: Callable[[], None] = lambda: None
-        self._drain, self._until = drain, float("inf")
         self._tasks: list[asyncio.Task[None]] = []
 
     def listen(self, sock: socket.socket, started: Callable[[], None] = lambda: None) -> None:
@@ -78,18 +79,6 @@ class Collector(uvicorn.Server):
         for task in self._tasks:
             task.cancel()
         await super().shutdown(sockets)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Begin to leave. Signals are not kept for later, so that the process exits 0."""
-        if self.life.draining:
-            self.should_exit = True
-            return
-        self.life.draining = True
-        self._until = time.monotonic() + self._drain
-
-    async def on_tick(self, counter: int) -> bool:
-        """Whether it is time to stop listening; asked ten times a second."""
-        return await super().on_tick(counter) or time.monotonic() >= self._until
 
     async def _watch(self) -> None:
         """Keep knowing whether the database can be used."""

@@ -9,22 +9,17 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from serinus import wire
 from serinus.errors import SerinusError, SpecError
-from services import platform
+from services import jobs, platform
 from services.drift import job
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Look once; returns the exit code."""
     parser = _parser()
-    given = parser.parse_args(arguments)
-    if given.cluster and not (given.namespace and given.loop):
-        parser.error("--cluster needs --namespace and --loop")
-    if not given.cluster and given.loop_file is None:
-        parser.error("expected --loop-file FILE, or --cluster")
+    given = jobs.parse(parser, arguments)
     try:
         look = _look(given)
     except SpecError as error:
@@ -62,36 +57,12 @@ def _text(look: job.Look) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m services.drift", description="Look once for drift.")
-    environment = os.environ.get
-    parser.add_argument(
-        "--loop-file",
-        type=Path,
-        default=environment("SERINUS_LOOP_FILE"),
-        help="the ModelLoop file [SERINUS_LOOP_FILE]",
-    )
-    parser.add_argument(
-        "--state",
-        type=Path,
-        default=Path(environment("SERINUS_STATE", ".serinus")),
-        help="folder of the loop's state [SERINUS_STATE, .serinus]",
-    )
+    parser = jobs.place("services.drift", "Look once for drift.")
     parser.add_argument(
         "--prometheus",
-        default=environment("SERINUS_PROMETHEUS_URL", ""),
+        default=os.environ.get("SERINUS_PROMETHEUS_URL", ""),
         help="Prometheus' URL [SERINUS_PROMETHEUS_URL, the one of the state folder]",
     )
-    parser.add_argument(
-        "--mlflow",
-        default=environment("SERINUS_MLFLOW_URL", ""),
-        help="MLflow's URL [SERINUS_MLFLOW_URL, the one of the state folder]",
-    )
-    parser.add_argument(
-        "--cluster", action="store_true", help="a ModelLoop on Kubernetes; addresses by SERINUS_* variables"
-    )
-    parser.add_argument("--namespace", default="", help="its namespace")
-    parser.add_argument("--loop", default="", help="its name")
-    parser.add_argument("--json", action="store_true", help="print the look as JSON")
     return parser
 
 

@@ -7,11 +7,9 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-from serinus import loading
-from serinus.adapters.kube import MODEL_LOOPS, Kube
+from serinus.adapters.kube import Kube
 from serinus.adapters.kube_ledger import KubeLedger
 from serinus.adapters.prometheus import PrometheusMetrics
-from serinus.errors import Fatal
 from services import jobs, runs
 from services.drift import job
 from services.platform import Platform
@@ -24,10 +22,7 @@ def check(platform: Platform, namespace: str, loop: str, now: datetime) -> job.L
     from serinus.adapters.mlflow import MlflowRegistry
 
     kube = Kube.connect()
-    found = kube.get(MODEL_LOOPS, namespace, loop)
-    if found is None:
-        raise Fatal(f"there is no ModelLoop {namespace}/{loop}; was it deleted while this job began?")
-    spec = loading.held(found)
+    spec = jobs.held(kube, namespace, loop)
     registry = MlflowRegistry(platform.mlflow_url)
     metrics = PrometheusMetrics(platform.prometheus_url, TIMEOUT, where={"namespace": namespace})
     with contextlib.closing(metrics), tempfile.TemporaryDirectory(prefix="models-") as models:

@@ -18,6 +18,7 @@ from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING  # noqa: E402
 
 from serinus.errors import SerinusError  # noqa: E402
+from services.arguments import count, seconds  # noqa: E402
 
 if TYPE_CHECKING:
     from services.predictor.collecting import Collector
@@ -36,13 +37,13 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     add("--unseen", choices=("reject", "accept"), default="reject", help="what a category never seen in training gets")
     add("--trust", action="append", default=[], metavar="TYPE", help="a type of yours that the model may hold; again")
     add("--code", type=Path, help="folder that these types are imported from")
-    add("--drain", type=_seconds, default=5.0, help="s to answer on after SIGTERM (default: %(default)s)")
-    add("--grace", type=_seconds, default=30.0, help="s for requests in work after that (default: %(default)s)")
-    add("--threads", type=_count, default=8, help="requests that the model works on at once (default: %(default)s)")
-    add("--queue", type=_count, default=64, help="requests that may wait for a thread (default: %(default)s)")
-    add("--max-body", type=_count, default=4 * 1024 * 1024, help="bytes (default: %(default)s)")
-    add("--max-rows", type=_count, default=10_000, help="rows of a batch (default: %(default)s)")
-    add("--keep-alive", type=_count, default=3900, help="s that an idle connection is kept (default: %(default)s)")
+    add("--drain", type=seconds, default=5.0, help="s to answer on after SIGTERM (default: %(default)s)")
+    add("--grace", type=seconds, default=30.0, help="s for requests in work after that (default: %(default)s)")
+    add("--threads", type=count, default=8, help="requests that the model works on at once (default: %(default)s)")
+    add("--queue", type=count, default=64, help="requests that may wait for a thread (default: %(default)s)")
+    add("--max-body", type=count, default=4 * 1024 * 1024, help="bytes (default: %(default)s)")
+    add("--max-rows", type=count, default=10_000, help="rows of a batch (default: %(default)s)")
+    add("--keep-alive", type=count, default=3900, help="s that an idle connection is kept (default: %(default)s)")
     add("--collector", default="", metavar="URL", help="address of the collector that takes answered rows; unset: none")
     add("--collector-token", type=Path, metavar="PATH", help="file with the bearer token for it, read anew each time")
     add("--namespace", default="local", help="of the loop, as the collector knows it (default: %(default)s)")
@@ -50,7 +51,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     add("--columns", action="append", metavar="NAME", help="a feature that it gets; again. Unset: all; '': none")
     add("--hash", action="append", default=[], metavar="NAME", help="a column that it keeps as a hash only; again")
     add("--key", default="", metavar="NAME", help="a business key that callers may send beside the features")
-    add("--collector-queue", type=_count, default=10_000, help="rows that may wait for it (default: %(default)s)")
+    add("--collector-queue", type=count, default=10_000, help="rows that may wait for it (default: %(default)s)")
     args = parser.parse_args(argv)
     if args.collector and not args.version.isdecimal():
         parser.error(f"--version: expected a whole number beside --collector, got {args.version!r}")
@@ -161,20 +162,6 @@ def _share(text: str) -> float:
     value = _positive(text)
     if value > 1:
         raise argparse.ArgumentTypeError(f"expected a share above 0 and at most 1, got {text}")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected seconds, got {text}")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text}")
     return value
 
 

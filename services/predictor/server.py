@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-import time
 from collections.abc import Callable
-from types import FrameType
 
 import kserve
 import uvicorn
@@ -16,6 +14,7 @@ from kserve.errors import ModelNotFound, ModelNotReady, ServerNotReady
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import RESTServer
 
+from services.draining import Draining
 from services.predictor.door import Door, Life, Limits
 from services.predictor.model import Predictor
 
@@ -40,32 +39,17 @@ class _Plane(DataPlane):  # type: ignore[misc]  # kserve has no types
         return await super().model_ready(model_name, disable_predictor_health_check) and not self.life.draining
 
 
-class _Uvicorn(uvicorn.Server):
-    """Answers on for `drain` seconds after the first signal; the second one ends that wait."""
+class _Uvicorn(Draining):
+    """Says when it listens."""
 
     def __init__(self, config: uvicorn.Config, life: Life, drain: float, started: Callable[[], None]) -> None:
-        super().__init__(config)
-        self.life = life
-        self.drain = drain
-        self.until = float("inf")
+        super().__init__(config, life, drain)
         self.on_start = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
         await super().startup(sockets)
         self.on_start()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Begin to leave. Signals are not kept for later, so that the process exits 0."""
-        if self.life.draining:
-            self.should_exit = True
-            return
-        self.life.draining = True
-        self.until = time.monotonic() + self.drain
-
-    async def on_tick(self, counter: int) -> bool:
-        """Whether it is time to stop listening; asked ten times a second."""
-        return await super().on_tick(counter) or time.monotonic() >= self.until
 
 
 class Server(kserve.ModelServer):  # type: ignore[misc]  # kserve has no types
