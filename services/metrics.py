@@ -5,7 +5,7 @@ DESIGN's names. The label `loop` alone tells loops apart: a loop's name is uniqu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -18,6 +18,15 @@ _Children = dict[tuple[str, ...], float]  # label values after the loop's -> val
 PRODUCTION = "production"
 """The gate under which falling quality is told: a canary's guardrail has the name `quality`."""
 OUTCOMES = ("pass", "fail", "undecided", "error")
+
+
+@dataclass
+class _Job:
+    """A job that watches production: the series that tell whether it is silent."""
+
+    every: Gauge
+    looked: Gauge
+    heard: datetime | None = None  # when it, or a promotion, was heard of last
 
 
 class LoopMetrics:
@@ -36,10 +45,19 @@ class LoopMetrics:
         self._evidence = self._gauge(
             "evidence_ratio", "Log evidence over the log that decides; 1 decides.", "gate", "of"
         )
-        self._every = self._gauge("drift_every_seconds", "How often the drift job is to look.")
-        self._looked = self._gauge(
-            "drift_looked_timestamp_seconds",
-            "End of the latest window that could be looked at; before one, when waiting began.",
+        self._drift_job = _Job(
+            self._gauge("drift_every_seconds", "How often the drift job is to look."),
+            self._gauge(
+                "drift_looked_timestamp_seconds",
+                "End of the latest window that could be looked at; before one, when waiting began.",
+            ),
+        )
+        self._quality_job = _Job(
+            self._gauge("quality_every_seconds", "How often the quality job is to look."),
+            self._gauge(
+                "quality_looked_timestamp_seconds",
+                "When the quality job could last look; before it could, when waiting began.",
+            ),
         )
         self._quality = self._gauge(
             "quality",
@@ -57,7 +75,6 @@ class LoopMetrics:
         )
         self._events = Counter("serinus_events", "Events of the loop.", ["loop", "event"], registry=self.registry)
         self._shown: dict[Gauge, set[tuple[str, ...]]] = {}
-        self._heard: datetime | None = None  # of the drift job
         for kind in KINDS:
             self._events.labels(loop, kind)
 
@@ -67,7 +84,7 @@ class LoopMetrics:
         """Bring every series up to what this look found.
 
         routing: None when nobody could see it. spec: as this look read it; without it nobody knows
-        what is due when. since: when this driver began to look, from which a silent drift job's time is counted.
+        what is due when. since: when this driver began to look, from which a silent job's time is counted.
         """
         status, ended = plan.status, plan.status.last_run
         for event in plan.events:
@@ -86,25 +103,34 @@ class LoopMetrics:
             self._unseen: {(subject,): 1.0 for subject in status.notices},
             self._due: _due(status, spec),
             self._evidence: _evidence(verdicts),
-            **self._drift_clock(plan, spec, since),
+            **self._clocks(plan, spec, since),
             **self._production(status.quality, spec),
         }
         for gauge, values in shown.items():
             self._put(gauge, values)
 
-    def _drift_clock(self, plan: Plan, spec: ModelLoop | None, since: datetime | None) -> dict[Gauge, _Children]:
-        """When the drift job looked, and how often it should.
+    def _clocks(self, plan: Plan, spec: ModelLoop | None, since: datetime | None) -> dict[Gauge, _Children]:
+        """When the jobs that watch production looked, and how often they should.
 
-        A promotion takes the findings away, not the fact that it looked; it is waited for anew from then on.
+        A promotion takes the findings away, not the fact that they looked; they are waited for anew from then on.
         """
-        looked = [finding.window.end for finding in plan.status.drift if finding.verdict.outcome != "error"]
+        status, parts = plan.status, spec.spec if spec is not None else None
+        drift = [finding.window.end for finding in status.drift if finding.verdict.outcome != "error"]
+        found = status.quality if status.quality is not None and status.quality.verdict.outcome != "error" else None
+        quality = [found.looked] if found is not None and found.looked is not None else []
+        jobs = (
+            (self._drift_job, drift, parts.drift if parts is not None else None),
+            (self._quality_job, quality, parts.quality if parts is not None else None),
+        )
         promoted = [event.at for event in plan.events if event.kind == "Promoted"]
-        self._heard = max([*looked, *promoted, *([self._heard] if self._heard is not None else [])], default=None)
-        if spec is None or spec.spec.drift is None or plan.status.champion is None:
-            return {self._every: {}, self._looked: {}}
-        heard = self._heard if self._heard is not None else since
-        every = spec.spec.drift.every.total_seconds()
-        return {self._every: {(): every}, self._looked: {(): heard.timestamp()} if heard is not None else {}}
+        shown: dict[Gauge, _Children] = {}
+        for job, looked, wanted in jobs:
+            job.heard = max([*looked, *promoted, *([job.heard] if job.heard is not None else [])], default=None)
+            heard = job.heard if job.heard is not None else since
+            awaited = wanted if status.champion is not None else None
+            shown[job.every] = {(): awaited.every.total_seconds()} if awaited is not None else {}
+            shown[job.looked] = {(): heard.timestamp()} if awaited is not None and heard is not None else {}
+        return shown
 
     def _production(self, found: QualityFinding | None, spec: ModelLoop | None) -> dict[Gauge, _Children]:
         """What labels have shown of the version that was looked at; empty where nobody asks for it."""

@@ -93,3 +93,4 @@ class QualityFinding:
     windows: tuple[QualityWindow, ...] = ()  # oldest first, the latest 30
     change: Change | None = None  # once the verdict is `fail`
     since: datetime | None = None  # `fail`: end of the window with which the evidence was enough; asks once
+    looked: datetime | None = None  # when the job looked

@@ -55,6 +55,7 @@ def check(
             finding = replace(finding, change=_change(spec.name, known, records, finding))
     except SerinusError as error:
         finding = _unjudged(spec, champion, now, Verdict(GATE, "error", str(error)))
+    finding = replace(finding, looked=now)
     name = f"quality-{champion}-{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
     ledger.ask(spec.name, Request(name, "quality", now, BY, champion, finding.verdict.reason, quality=finding))
     return finding

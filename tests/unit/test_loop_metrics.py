@@ -218,6 +218,47 @@ def test_a_loop_without_a_drift_job_or_a_champion_does_not_wait_for_one() -> Non
     assert _series(metrics, "serinus_drift_every_seconds") == {}
 
 
+def _looked(looked: datetime | None, outcome: str = "pass", events: tuple[Event, ...] = ()) -> Plan:
+    verdict = Verdict("quality", outcome, "")  # type: ignore[arg-type]
+    found = QualityFinding(
+        1, "roc_auc", Window(NOW - timedelta(days=9), NOW - timedelta(days=8)), verdict, looked=looked
+    )
+    return Plan(replace(SERVING, quality=found), events=events)
+
+
+def test_the_quality_jobs_silence_counts_from_its_last_look_however_old_the_windows_are() -> None:
+    metrics = LoopMetrics("flights")
+    looked = "serinus_quality_looked_timestamp_seconds"
+    metrics.show(IDLE, None, JUDGED, NOW - 9 * SECOND)
+    assert _one(metrics, looked) == (NOW - 9 * SECOND).timestamp()
+    metrics.show(_looked(NOW - 3 * SECOND), None, JUDGED, NOW - 9 * SECOND)
+    metrics.show(IDLE, None, JUDGED, NOW - 9 * SECOND)
+    assert _one(metrics, looked) == (NOW - 3 * SECOND).timestamp()
+    assert _one(metrics, "serinus_quality_every_seconds") == 3600
+    metrics.show(replace(IDLE, events=(Event(NOW, "Promoted", ""),)), None, JUDGED, NOW - 9 * SECOND)
+    assert _one(metrics, looked) == NOW.timestamp()
+
+
+def test_a_quality_job_that_could_not_look_is_as_silent_as_none() -> None:
+    metrics = LoopMetrics("flights")
+    metrics.show(_looked(NOW, "error"), None, JUDGED, NOW - 9 * SECOND)
+    assert _one(metrics, "serinus_quality_looked_timestamp_seconds") == (NOW - 9 * SECOND).timestamp()
+
+
+def test_a_finding_of_before_looks_were_noted_does_not_end_the_wait() -> None:
+    metrics = LoopMetrics("flights")
+    metrics.show(_looked(None), None, JUDGED, NOW - 9 * SECOND)
+    assert _one(metrics, "serinus_quality_looked_timestamp_seconds") == (NOW - 9 * SECOND).timestamp()
+
+
+def test_a_loop_without_a_quality_job_or_a_champion_does_not_wait_for_one() -> None:
+    metrics = LoopMetrics("flights")
+    metrics.show(_looked(NOW), None, SPEC, NOW)
+    assert _series(metrics, "serinus_quality_looked_timestamp_seconds") == {}
+    metrics.show(Plan(Status("flights")), None, JUDGED, NOW)
+    assert _series(metrics, "serinus_quality_every_seconds") == {}
+
+
 def _quality(*windows: QualityWindow, outcome: str = "fail") -> Plan:
     latest = max((w.window for w in windows if w.mature), key=lambda w: w.end, default=windows[-1].window)
     verdict = Verdict("quality", outcome, "worse")  # type: ignore[arg-type]
