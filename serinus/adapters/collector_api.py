@@ -114,8 +114,14 @@ class CollectorClient:
     # --- Audit -------------------------------------------------------------------------------------------------------
 
     def append(self, deeds: Sequence[Deed]) -> int:
-        """Keep those whose id is not there yet, in this order, in one step; returns how many those were."""
-        return self._number(self._send("POST", "/audit", wire.dump({"deeds": deeds})), "appended")
+        """Keep those whose id is not there yet, in this order, in one step; returns how many those were.
+
+        Deeds of one namespace alone need a right in that namespace alone.
+        """
+        namespaces = {deed.namespace for deed in deeds}
+        alone = namespaces.pop() if len(namespaces) == 1 else ""
+        path = f"/audit?namespace={quote(alone, safe='')}" if alone else "/audit"
+        return self._number(self._send("POST", path, wire.dump({"deeds": deeds})), "appended")
 
     def entries(self, after: int = 0, limit: int = 1000) -> tuple[AuditEntry, ...]:
         """Entries with numbers greater than `after`, oldest first, as they are stored."""

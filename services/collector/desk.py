@@ -30,7 +30,7 @@ from services.collector.reading import (
     prediction,
     shown,
 )
-from services.collector.routes import Ask, Reply, said
+from services.collector.routes import NAME, Ask, Reply, said
 from services.collector.store import Store
 
 T = TypeVar("T")
@@ -145,17 +145,30 @@ class Desk:
     # --- the audit trail ---------------------------------------------------------------------------------------------
 
     def append(self, ask: Ask) -> Reply:
-        """POST {"deeds": [...]}; answers {"appended": n}."""
+        """POST {"deeds": [...]}, of loops of the one namespace that the query may name; answers {"appended": n}."""
         _expect_json(ask)
         deeds = _loaded(dict[str, tuple[Deed, ...]], ask.body).get("deeds")
         if deeds is None:
             raise Refused('expected {"deeds": [...]}')
+        namespace = of_one_namespace(ask)
+        if others := sorted({shown(deed.namespace) for deed in deeds if namespace and deed.namespace != namespace}):
+            raise Refused(f"expected deeds of namespace {namespace} alone, got some of {', '.join(others[:5])}")
         return said(200, {"appended": self.store.audit.append(deeds)})
 
     def entries(self, ask: Ask) -> Reply:
         """GET ?after=&limit=; answers with a list of AuditEntry."""
         after, limit = _numbers(ask.query, after=0, limit=1000)
         return Reply(200, wire.dump(self.store.audit.entries(after, min(limit, 10_000))))
+
+
+def of_one_namespace(ask: Ask) -> str:
+    """The namespace that `?namespace=` names, "" for none. Whoever has a right there alone asks so."""
+    given = parse_qs(ask.query, keep_blank_values=True).get("namespace")
+    if given is None:
+        return ""
+    if len(given) > 1 or not re.fullmatch(NAME, given[0]):
+        raise Refused(f"namespace: expected the name of one, got {shown(' '.join(given))}")
+    return given[0]
 
 
 def _answer(parsed: Parsed[Any], total: Taken) -> Reply:

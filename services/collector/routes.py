@@ -13,8 +13,8 @@ from services.collector.auth import Right
 from services.collector.reading import Refused, shown
 
 JSON, TEXT = b"application/json", b"text/plain; charset=utf-8"
-_NAME = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
-PLACE = rf"/loops/(?P<namespace>{_NAME})/(?P<loop>{_NAME})"
+NAME = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+PLACE = rf"/loops/(?P<namespace>{NAME})/(?P<loop>{NAME})"
 
 
 @dataclass(frozen=True)

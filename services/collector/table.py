@@ -7,7 +7,7 @@ from collections.abc import Callable
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from services.collector.auth import Right, Subresource, Verb
-from services.collector.desk import Desk
+from services.collector.desk import Desk, of_one_namespace
 from services.collector.door import Life
 from services.collector.logged import Logged
 from services.collector.routes import PLACE, TEXT, Ask, Reply, Route, Router
@@ -18,6 +18,9 @@ def router(desk: Desk, logged: Logged, life: Life, home: str = "") -> Router:
 
     def of(subresource: Subresource, verb: Verb) -> Callable[[Ask], Right]:
         return lambda ask: Right(subresource, verb, ask.namespace, ask.loop)
+
+    def append(ask: Ask) -> Right:
+        return Right("audit", "create", home or of_one_namespace(ask))
 
     def trail(verb: Verb) -> Callable[[Ask], Right]:
         return lambda _: Right("audit", verb, home)
@@ -34,7 +37,7 @@ def router(desk: Desk, logged: Logged, life: Life, home: str = "") -> Router:
             Route("erase", "POST", f"{PLACE}/erase", "write", desk.erase, of("records", "delete")),
             Route("expire", "POST", f"{PLACE}/expire", "write", desk.expire, of("records", "delete")),
             Route("events", "POST", "/events", "write", logged.events, logged.right),
-            Route("audit", "POST", "/audit", "write", desk.append, trail("create")),
+            Route("audit", "POST", "/audit", "write", desk.append, append),
             Route("audit", "GET", "/audit", "read", desk.entries, trail("get")),
             Route("healthz", "GET", "/healthz", "probe", lambda _: Reply(200, b"ok\n", TEXT)),
             Route("readyz", "GET", "/readyz", "probe", lambda _: ready(life)),
