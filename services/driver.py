@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from serinus.decide import counts, loop
 from serinus.errors import Fatal, SerinusError, Unavailable
-from serinus.facts import Block, CountsQuestion, Event, Plan, RolloutRecord, RunState, Status, World
+from serinus.facts import Block, CountsQuestion, Event, Plan, RolloutRecord, RunState, Status, World, Writer
 from serinus.ports import Entry, Ledger, Metrics, Registry, Router, Runner
 from serinus.spec import Latency, ModelLoop
 from services.trail import Trail
@@ -52,19 +52,20 @@ def look(
     since: datetime,
     troubles: Mapping[str, str] | None = None,
     scrape: timedelta = loop.SCRAPE,
+    writer: Callable[[], Writer] = Writer,
 ) -> Looked:
     """One look; `since` is when this driver began to look, `scrape` how often Prometheus reads the counters.
 
     The spec is read after the ledger: whoever edits it and then asks for a run gets a run by the edited spec.
     troubles: what else is wrong, by subject, as far as the driver's owner knows (`Looked.failed` of the look before
-    belongs to it); it is said and shown like a part that cannot be seen.
+    belongs to it); it is said and shown like a part that cannot be seen. writer: who wrote what `read` has read.
 
     Raises Unavailable or Conflict when the ledger itself cannot be read or written: look again.
     """
     entry = ports.ledger.read(loop_name)
     spec = read()
     seen = observe(spec, ports, entry, now, scrape)
-    world = replace(seen, since=since, unseen={**(troubles or {}), **seen.unseen})
+    world = replace(seen, since=since, unseen={**(troubles or {}), **seen.unseen}, writer=writer())
     plan, failed = carry_out(spec.name, loop.next(spec, entry.status, world, now), ports, now)
     if plan.status != entry.status or plan.events:
         ports.ledger.write(spec.name, plan.status, plan.events, entry.revision)

@@ -27,6 +27,7 @@ EventKind = Literal[
     "DataGrown",
     "RequestIgnored",
     "RecordLost",
+    "SpecChanged",
     "CannotSee",
     "SeesAgain",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from serinus.decide import canary, requests, rollouts, runs
+from serinus.decide import canary, edits, requests, rollouts, runs
 from serinus.decide.draft import Draft
 from serinus.facts import CountsQuestion, Plan, Rollout, Routing, Status, Variant, World
 from serinus.spec import ModelLoop
@@ -42,6 +42,7 @@ def question(spec: ModelLoop, status: Status, now: datetime, scrape: timedelta =
 def next(spec: ModelLoop, status: Status, world: World, now: datetime) -> Plan:
     """What follows from what is known: the desired routing, a run to request, aliases to move, events, new status."""
     draft = Draft(spec, world, now, status, records=list(status.owed))
+    edits.follow(draft)
     _notices(draft)
     requests.fold(draft)
     runs.follow(draft)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from serinus.facts.audit import AuditEntry, Deed
 from serinus.facts.lineage import Code, Lineage, Origin, Papers, Served
-from serinus.facts.looks import AliasMove, Plan, World
+from serinus.facts.looks import AliasMove, Plan, World, Writer
 from serinus.facts.memory import (
     DataCount,
     DriftFinding,
@@ -18,6 +18,7 @@ from serinus.facts.memory import (
     Rollout,
     RolloutRecord,
     RunRecord,
+    SpecKept,
     Status,
     Watch,
 )
@@ -124,6 +125,7 @@ __all__ = [
     "Series",
     "Served",
     "SliceScore",
+    "SpecKept",
     "Status",
     "Taken",
     "Tally",
@@ -136,4 +138,5 @@ __all__ = [
     "Watch",
     "Window",
     "World",
+    "Writer",
 ]

@@ -13,6 +13,15 @@ from serinus.facts.traffic import Block, Routing, RoutingState
 
 
 @dataclass(frozen=True)
+class Writer:
+    """Who wrote the spec as it is now, as far as a driver can tell."""
+
+    by: str = "unknown"
+    said: str = ""  # where that is known from, and what it is worth
+    generation: int | None = None  # as in SpecKept
+
+
+@dataclass(frozen=True)
 class World:
     """What could be seen at one look. None means that it could not be seen, which is not the same as empty."""
 
@@ -24,6 +33,7 @@ class World:
     unseen: Mapping[str, str] = field(default_factory=dict)  # what could not be seen -> why
     since: datetime | None = None  # when this driver began to look; before that nobody may have looked
     scrape: timedelta = timedelta(seconds=1)  # how often Prometheus reads the counters
+    writer: Writer = Writer()  # of the spec
 
 
 @dataclass(frozen=True)

@@ -147,6 +147,14 @@ class RolloutRecord:
 
 
 @dataclass(frozen=True)
+class SpecKept:
+    """The spec that a loop went by at its latest look."""
+
+    text: str  # ModelLoop.for_run()
+    generation: int | None = None  # that the API server gave it; None on a laptop
+
+
+@dataclass(frozen=True)
 class Status:
     """All that a loop remembers; the ledger keeps it, `loop.next` alone writes it."""
 
@@ -170,3 +178,4 @@ class Status:
     handled: tuple[str, ...] = ()  # ids of requests already folded in, oldest first
     notices: Mapping[str, str] = field(default_factory=dict)  # what is wrong now, by subject, said once
     owed: tuple[RolloutRecord, ...] = ()  # records that the registry could not be given yet
+    spec: SpecKept | None = None  # None before the first look

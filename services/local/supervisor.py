@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from serinus import loading
 from serinus.adapters import kfp_local_folder
 from serinus.errors import Fatal, SerinusError, SpecError
-from serinus.facts import Event
+from serinus.facts import Event, Writer
 from serinus.spec import ModelLoop
 from services import driver
 from services.local import processes
@@ -128,7 +128,9 @@ class Supervisor:
         try:
             troubles = {**self._failed, **parts.troubles()}
             troubles |= {self.file.name: self._spec_trouble} if self._spec_trouble else {}
-            looked = driver.look(self._spec.name, self._reread, parts.ports, now, self._since, troubles)
+            looked = driver.look(
+                self._spec.name, self._reread, parts.ports, now, self._since, troubles, writer=self._writer
+            )
         except Exception as error:
             self._complain("look", error, "this look failed and will be repeated")
             return
@@ -164,9 +166,17 @@ class Supervisor:
             return self._spec
         if spec != self._spec:
             self._running.edit(spec)
-            self._tell("SpecChanged", f"{self.file.name} was read anew")
         self._spec, self._spec_trouble = spec, ""
         return spec
+
+    def _writer(self) -> Writer:
+        """The file's owner; who wrote into it the file system does not keep."""
+        try:
+            return Writer(
+                f"file owner {self.file.owner()}", f"{self.file.name} does not tell who wrote it, only whose it is"
+            )
+        except (OSError, KeyError):  # it is gone, or its owner has no name
+            return Writer()
 
     def _complain(self, subject: str, error: Exception, what: str) -> None:
         """Say it once, until it is another trouble; errors that nobody raised on purpose with their traceback."""

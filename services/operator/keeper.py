@@ -24,6 +24,7 @@ from services.operator import farewell, pace
 from services.operator.jobs import LoopJobs
 from services.operator.view import Shown, View
 from services.operator.wiring import Current
+from services.operator.writers import writer_of
 from services.platform import Platform
 
 log = logging.getLogger(__name__)
@@ -111,8 +112,9 @@ class Keeper:
     def _look(self, now: datetime) -> Turn:
         troubles = {**self.failed}
         looked = driver.look(
-            self.name, self._read, self.ports, now, self.since, troubles=troubles, scrape=self.platform.scrape
-        )
+            self.name, self._read, self.ports, now, self.since, troubles=troubles, scrape=self.platform.scrape,
+            writer=lambda: writer_of(self._seen()[0]),
+        )  # fmt: skip
         loop, spec = self._seen()
         self.failed = looked.failed
         self._tell(loop, looked.plan.events)

@@ -19,6 +19,7 @@ from serinus.decide import audit, counts
 from serinus.errors import Conflict, Fatal, SerinusError, Unavailable
 from serinus.facts import Deed, Request, Status
 from serinus.ports import Audit
+from serinus.spec import ModelLoop
 from services.driver import Looked, Ports, look
 from services.trail import Trail
 from tests.unit.loop_cases import NOW, SPEC
@@ -48,6 +49,7 @@ class Bench:
     """A loop over fakes, its clock, and somebody who can strike at any action."""
 
     now: datetime = NOW
+    spec: ModelLoop = SPEC
     metrics: FakeMetrics = field(default_factory=FakeMetrics)
     router: FakeRouter = field(default_factory=FakeRouter)
     registry: FakeRegistry = field(default_factory=FakeRegistry)
@@ -68,7 +70,7 @@ class Bench:
         return Ports(**{name: _Struck(name, part, self) for name, part in parts.items()}, trail=self.trail)
 
     def look(self, troubles: dict[str, str] | None = None) -> Looked:
-        return look(LOOP, lambda: SPEC, self.ports(), self.now, NOW, troubles)
+        return look(LOOP, lambda: self.spec, self.ports(), self.now, NOW, troubles)
 
     @property
     def status(self) -> Status:

@@ -267,7 +267,7 @@ def test_a_challenger_that_comes_during_a_rollout_waits_and_a_newer_one_supersed
 
 def test_a_version_without_the_challenger_alias_is_left_alone() -> None:
     plan = next_(SERVING, world(versions=(CHAMPION, version(2)), routing=routing((1, 100))))
-    assert plan.status == SERVING
+    assert replace(plan.status, spec=None) == SERVING
 
 
 def test_versions_that_cannot_be_seen_start_no_rollout() -> None:
