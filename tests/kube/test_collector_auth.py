@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from serinus import wire
 from serinus.adapters.collector_api import CollectorClient
 from serinus.adapters.kube import MODEL_LOOPS, ROLE_BINDINGS, SERVICE_ACCOUNTS
 from serinus.errors import Fatal, Forbidden, Unavailable
@@ -149,6 +150,29 @@ def test_the_audit_trail_says_whom_the_api_server_knows_not_who_the_caller_says_
     assert client.erase("e", ["p"]) == 1
     (deed,) = [entry.deed for entry in client.entries() if entry.deed.loop == "e"]
     assert (deed.kind, deed.by, deed.namespace) == ("Erased", user, TEAM)
+
+
+def test_who_may_tell_of_one_namespaces_loops_may_tell_of_no_others(
+    server: ApiServer, running: Collector, tmp_path: Path
+) -> None:
+    rights(server, TEAM, "operator", {"modelloops/audit": "create"})
+    client = _client(running, tmp_path, token(server, TEAM, "operator"))
+
+    def tell(*namespaces: str) -> int:
+        return client.append([Deed(f"d-{n}", "a", NOW, "Promoted", "ann", "", namespace=n) for n in namespaces])
+
+    assert [tell(TEAM), tell(TEAM)] == [1, 0]
+    for others in ((OTHER,), (TEAM, OTHER), ("",)):
+        with pytest.raises(Forbidden, match=r"may not create modelloops\.serinus\.dev/audit"):
+            tell(*others)
+    body = wire.dump({"deeds": [Deed("d", "a", NOW, "Promoted", "ann", "", namespace=OTHER)]})
+    headers = {"authorization": f"Bearer {token(server, TEAM, 'operator')}", "content-type": "application/json"}
+    answers = {
+        named: httpx.post(f"{running.url}/audit?namespace={named}", content=body, headers=headers)
+        for named in (TEAM, "", "No-Name", f"{TEAM}&namespace={OTHER}")
+    }
+    assert {named: answer.status_code for named, answer in answers.items()} == dict.fromkeys(answers, 400)
+    assert "expected deeds of namespace team alone, got some of 'others'" in answers[TEAM].json()["error"]
 
 
 def test_of_one_namespaces_installation_the_audit_trail_is_that_namespaces(server: ApiServer, tmp_path: Path) -> None:
