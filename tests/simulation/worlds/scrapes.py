@@ -1,0 +1,119 @@
+"""What Prometheus would hold of a world: cumulative counters of both arms, sampled at scrapes; the port Metrics."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from serinus.decide.counts import PREDICTIONS, SECONDS
+from serinus.facts import Series
+from serinus.stats.counters import gain
+from tests.simulation.worlds.draw import CHUNK, OUTCOMES, World
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SCORES = "serinus_score_bin_total"
+LOOP = "simulated"
+STABLE, CANARY = 1, 2  # versions
+
+
+class Prometheus:
+    """The counters of `world` as they grow; `run_to` lets time pass, `increases` answers as the real one would.
+
+    A scrape at second t holds what was counted in the seconds before t. A scrape that failed left no sample.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world, self.now, self.weight = world, 0, 0
+        self.hurt = 0.0  # answers of the canary so far that stable would have given better
+        self.answered = 0  # the canary's, so far
+        bins, bounds = world.scenario.scores, (*(f"{b:g}" for b in world.bounds), "+Inf")
+        self._columns = (
+            *((PREDICTIONS, "outcome", outcome) for outcome in OUTCOMES),
+            *((SECONDS, "le", bound) for bound in bounds),
+            *((SCORES, "bin", str(i)) for i in range(bins)),
+        )
+        self._counters = [np.zeros(len(self._columns), dtype=np.int64) for _ in (STABLE, CANARY)]
+        self._times: tuple[list[int], list[int]] = ([], [])  # milliseconds
+        self._samples: tuple[list[list[int]], list[list[int]]] = ([], [])
+        self._rows = _Rows(world)
+        begin = self._columns.index(next(c for c in self._columns if c[0] == SECONDS))
+        end = begin + len(bounds)
+        self._spans = {PREDICTIONS: (0, begin), SECONDS: (begin, end), SCORES: (end, end + bins)}
+        self._labels = [
+            [{"loop": LOOP, "version": str(v), name: value} for _, name, value in self._columns]
+            for v in (STABLE, CANARY)
+        ]
+
+    def run_to(self, second: int) -> None:
+        """Let the seconds before `second` pass, with the canary's present weight."""
+        while self.now < second:
+            rows, hurt = self._rows.at(self.now, self.weight)
+            scraped = self.world.scenario.scraping
+            for arm in (0, 1):
+                counters = self._counters[arm]
+                if self.world.resets[arm, self.now]:
+                    counters[:] = 0
+                counters += rows[arm]
+                late = scraped.apart * arm
+                if (self.now + 1 - late) % scraped.every == 0 and not self.world.unscraped[arm, self.now]:
+                    self._times[arm].append(_milliseconds(START) + 1000 * (self.now + 1))
+                    self._samples[arm].append(counters.tolist())
+            self.hurt += hurt
+            self.answered += int(rows[1][0] + rows[1][2])
+            self.now += 1
+
+    def increases(self, metric: str, labels: Mapping[str, str], start: datetime, end: datetime) -> tuple[Series, ...]:
+        """What every series of `metric` gained in (start, end]; an arm that was never scraped has none."""
+        first, last = _milliseconds(start), _milliseconds(end)
+        if metric not in self._spans:
+            return ()
+        found = []
+        for arm, version in enumerate((STABLE, CANARY)):
+            if labels.get("version", str(version)) != str(version):
+                continue
+            times, (low, high) = self._times[arm], self._spans[metric]
+            begin, stop = max(bisect_right(times, first) - 1, 0), bisect_right(times, last)
+            if begin == stop:
+                continue
+            samples, when = self._samples[arm][begin:stop], times[begin:stop]
+            for i in range(low, high):
+                gained = gain([(t, row[i]) for t, row in zip(when, samples, strict=True)], first, last)
+                found.append(Series(self._labels[arm][i], *gained))
+        return tuple(found)
+
+    def scrapes(self, version: int, start: datetime, end: datetime) -> int:
+        """How many scrapes of `version` succeeded in (start, end]."""
+        times = self._times[version - STABLE]
+        return bisect_right(times, _milliseconds(end)) - bisect_left(times, _milliseconds(start) + 1)
+
+
+class _Rows:
+    """A world's new counts by the second, in the order of the columns; buckets are summed up to their bounds."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._key = world, (-1, -1)
+        self._counts = np.zeros((CHUNK, 2, 0), dtype=np.int64)
+        self._hurt: list[float] = []
+
+    def at(self, second: int, weight: int) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.int64]], float]:
+        """(2, columns) new counts in `second`, and the canary's answers in it that were hurt."""
+        number, i = divmod(second, CHUNK)
+        if (number, weight) != self._key:
+            drawn = self._world.chunk(number, weight)
+            every = (drawn.outcomes, drawn.buckets.cumsum(axis=-1), drawn.scores)
+            self._counts = np.concatenate(every, axis=-1).transpose(1, 0, 2).copy()
+            self._hurt = drawn.hurt.tolist()
+            self._key = (number, weight)
+        return self._counts[i], self._hurt[i]
+
+
+def moment(second: float) -> datetime:
+    """The time at that second of the world."""
+    return START + timedelta(seconds=second)
+
+
+def _milliseconds(at: datetime) -> int:
+    return round((at - START) / timedelta(milliseconds=1))
