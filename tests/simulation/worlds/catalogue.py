@@ -18,7 +18,6 @@ from tests.simulation.worlds.facts import (
 )
 from tests.simulation.worlds.play import HORIZON
 
-
 PLAIN = RolloutSpec()
 
 

@@ -135,12 +135,10 @@ class World:
 def _rate(load: Load, n: int, rng: np.random.Generator) -> Floats:
     start = rng.random() * load.day
     wave = 1 + load.swing * np.sin(2 * math.pi * (start + np.arange(n)) / load.day)
-    rate: Floats = load.rate * wave
-    if load.burst == 1.0:
-        return rate
-    bursting = _spells(rng, n, load.burst_every, load.burst_for)
+    bursting = _spells(rng, n, load.burst_every, load.burst_for) if load.burst != 1.0 else np.zeros(n, dtype=bool)
     share = load.burst_for / (load.burst_every + load.burst_for)
-    rate = rate * np.where(bursting, load.burst, 1.0) / (1 + share * (load.burst - 1))
+    calm = load.rate / (1 + share * (load.burst - 1))
+    rate: Floats = calm * wave * np.where(bursting, load.burst, 1.0)
     return rate
 
 
