@@ -58,7 +58,7 @@ class Ending:
 
 
 class Pilot(Protocol):
-    """Who decides. Asked first at `BEGIN - every`, and every so many seconds from then on."""
+    """Who decides: asked first at `BEGIN`, when the canary gets its first share, and every so many seconds then."""
 
     every: int
 
@@ -118,7 +118,7 @@ def play(scenario: Scenario, pilot: Pilot, seed: int, threshold: float = 0.25, h
     threshold: seconds from which an answer is slow, for which there is a latency bucket.
     """
     seen = Prometheus(World(scenario, seed, BEGIN + horizon, BEGIN, threshold))
-    for second in range(BEGIN - pilot.every, BEGIN + horizon + 1, pilot.every):
+    for second in range(BEGIN, BEGIN + horizon + 1, pilot.every):
         seen.run_to(second)
         ended = pilot.look(seen, second)
         if ended is not None:
