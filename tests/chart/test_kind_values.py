@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import yaml
 
+from serinus import loading
 from tools import chart
 
 ROOT = chart.ROOT
 VALUES = ROOT / "tools" / "kind"
 
 
+def _made() -> list[dict[str, Any]]:
+    return chart.rendered("--values", str(VALUES / "serinus-values.yaml"))
+
+
 def test_the_chart_takes_the_values_of_the_kind_cluster_and_makes_what_prometheus_needs() -> None:
-    kinds = [o["kind"] for o in chart.rendered("--values", str(VALUES / "serinus-values.yaml"))]
+    kinds = [o["kind"] for o in _made()]
     assert {"PodMonitor", "PrometheusRule", "ConfigMap"} <= set(kinds)
+
+
+def test_the_kind_cluster_keeps_what_its_loop_answers() -> None:
+    made = {(o["kind"], o["metadata"]["name"]) for o in _made()}
+    assert {("Deployment", "serinus-collector"), ("PersistentVolumeClaim", "serinus-collector")} <= made
+    loop = loading.read(ROOT / "examples" / "flights" / "kubernetes.yaml")
+    assert loop.spec.collect is not None
 
 
 def test_what_the_chart_expects_is_what_the_kind_cluster_has() -> None:
