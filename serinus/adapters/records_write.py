@@ -7,7 +7,7 @@ then: statements are few, whatever the number of rows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -48,8 +48,9 @@ def add(place: Place, rows: Sequence[Row], count: Count, joined: bool) -> tuple[
     keys = {row["key"] for row in rows if row["key"]}
     with sql_engine.writing(place.engine, place.lock) as connection:
         gone = {kind: _erased(connection, place, kind, names) for kind, names in _both(ids, keys)}
-        query = sa.select(PREDICTIONS.c.id).where(place.of(PREDICTIONS), place.among(PREDICTIONS.c.id, ids))
-        held = set(connection.scalars(query))
+        p = PREDICTIONS.c
+        rows_of = sql_engine.lookup(connection, p.id, ids, [p.id, p.loop], _ours(place))
+        held = {id for id, loop in rows_of if loop == place.loop}
         fresh: dict[str, Row] = {}
         outcomes = Count()
         for row in rows:
@@ -159,7 +160,7 @@ def erase(place: Place, ids: Sequence[str], keys: Sequence[str]) -> int:
             )
         stones: list[dict[str, str]] = []
         for kind, some in _both(gone, set(keys)):
-            new = some - _erased(connection, place, kind, some)
+            new = some.difference(_erased(connection, place, kind, some))
             stones += [
                 {"namespace": place.namespace, "loop": place.loop, "kind": kind, "hash": _stone(place, kind, name)}
                 for name in sorted(new)
@@ -195,49 +196,44 @@ def _stone(place: Place, kind: Kind, name: str) -> str:
     return keyed(place.hash_key, f"erased {kind}", name)
 
 
-def _erased(connection: sa.Connection, place: Place, kind: Kind, names: set[str]) -> set[str]:
+def _erased(connection: sa.Connection, place: Place, kind: Kind, names: Collection[str]) -> Collection[str]:
     """Those of the names that were erased."""
-    if not names:
-        return set()
     t = TOMBSTONES.c
+    mine = sa.and_(place.of(TOMBSTONES), t.kind == kind)
+    if not names or connection.execute(sa.select(t.hash).where(mine).limit(1)).first() is None:
+        return ()
     hashes = {_stone(place, kind, name): name for name in names}
-    query = sa.select(t.hash).where(place.of(TOMBSTONES), t.kind == kind, place.among(t.hash, hashes))
-    return {hashes[found] for found in connection.scalars(query)}
+    return {hashes[found] for (found,) in sql_engine.lookup(connection, t.hash, hashes, [t.hash], mine)}
 
 
-def _held(connection: sa.Connection, place: Place, kind: Kind, names: set[str]) -> Held:
-    if not names:
-        return {}
+def _held(connection: sa.Connection, place: Place, kind: Kind, names: Collection[str]) -> Held:
     t = LABELS.c
-    query = sa.select(t.name, t.truth, t.value, t.at, t.waiting).where(
-        place.of(LABELS), t.kind == kind, place.among(t.name, names)
+    rows = sql_engine.lookup(
+        connection, t.name, names, [t.name, t.truth, t.value, t.at, t.waiting], place.of(LABELS), t.kind == kind
     )
-    return {
-        (kind, name): (Truth(kind, name, truth, value, at), waiting)
-        for name, truth, value, at, waiting in connection.execute(query)
-    }
+    return {(kind, name): (Truth(kind, name, truth, value, at), waiting) for name, truth, value, at, waiting in rows}
 
 
 def _known(
-    connection: sa.Connection, place: Place, names: Mapping[Kind, set[str]]
+    connection: sa.Connection, place: Place, names: Mapping[Kind, Collection[str]]
 ) -> tuple[dict[str, bool], dict[str, bool], set[str]]:
     """(id -> whether it is a regression's, key -> the same, ids that only other loops have)."""
     p = PREDICTIONS.c
     ids: dict[str, bool] = {}
-    keys: dict[str, bool] = {}
-    foreign: set[str] = set()
-    if names["id"]:
-        query = sa.select(p.id, p.answer == "").where(place.of(PREDICTIONS), place.among(p.id, names["id"]))
-        ids = {name: bool(regression) for name, regression in connection.execute(query)}
-        if unknown := names["id"] - set(ids):
-            elsewhere = sa.select(p.id).where(p.namespace == place.namespace, place.among(p.id, unknown))
-            foreign = set(connection.scalars(elsewhere))
-    if names["key"]:
-        query = (
-            sa.select(p.key, p.answer == "").distinct().where(place.of(PREDICTIONS), place.among(p.key, names["key"]))
-        )
-        keys = {name: bool(regression) for name, regression in connection.execute(query)}
-    return ids, keys, foreign
+    others: set[str] = set()
+    what = [p.id, p.loop, p.key, (p.answer == "").label("regression")]
+    for id, loop, _, regression in sql_engine.lookup(connection, p.id, names["id"], what, _ours(place)):
+        if loop == place.loop:
+            ids[id] = bool(regression)
+        else:
+            others.add(id)
+    rows = sql_engine.lookup(connection, p.key, names["key"], what, place.of(PREDICTIONS))
+    return ids, {key: bool(regression) for _, _, key, regression in rows}, others - ids.keys()
+
+
+def _ours(place: Place) -> sa.ColumnElement[bool]:
+    """Predictions of the namespace. Who also asks for the loop leads Postgres to the index by time: see `lookup`."""
+    return PREDICTIONS.c.namespace == place.namespace
 
 
 def _waited(connection: sa.Connection, place: Place, rows: Iterable[Row]) -> tuple[list[str], list[str]]:
@@ -247,7 +243,7 @@ def _waited(connection: sa.Connection, place: Place, rows: Iterable[Row]) -> tup
     for kind in found:
         if names := {row[kind] for row in rows if row[kind]}:
             mine = sa.and_(place.of(LABELS), t.kind == kind)
-            labels = connection.execute(sa.select(t.name, t.waiting).where(mine, place.among(t.name, names))).all()
+            labels = sql_engine.lookup(connection, t.name, names, [t.name, t.waiting], mine)
             found[kind] = [label.name for label in labels]
             if waiting := [label.name for label in labels if label.waiting]:
                 connection.execute(sa.update(LABELS).where(mine, place.among(t.name, waiting)).values(waiting=False))
