@@ -73,6 +73,12 @@ class LoopMetrics:
         self._worth = self._gauge(
             "worth", "What the answers of that window are worth, by the spec's `value`.", "version"
         )
+        self._fairness = self._gauge(
+            "fairness_gap",
+            "How differently groups were treated where labels had their time to come, with its interval.",
+            "version", "column", "metric", "of",
+        )  # fmt: skip
+        self._fair = self._gauge("fairness_gap_allowed", "`validation.fairness.maxGap`.")
         self._events = Counter("serinus_events", "Events of the loop.", ["loop", "event"], registry=self.registry)
         self._shown: dict[Gauge, set[tuple[str, ...]]] = {}
         for kind in KINDS:
@@ -105,6 +111,7 @@ class LoopMetrics:
             self._evidence: _evidence(verdicts),
             **self._clocks(plan, spec, since),
             **self._production(status.quality, spec),
+            **self._groups(status.quality, spec),
         }
         for gauge, values in shown.items():
             self._put(gauge, values)
@@ -151,6 +158,19 @@ class LoopMetrics:
                 for of in ("value", "low", "high"):
                     shown[self._quality][version, found.metric, of] = getattr(window.measured, of)
         return shown
+
+    def _groups(self, found: QualityFinding | None, spec: ModelLoop | None) -> dict[Gauge, _Children]:
+        """How differently groups are treated in production; empty where nobody asks for it."""
+        rules = spec.spec.validation.fairness if spec is not None and spec.spec.quality is not None else None
+        if found is None or rules is None:
+            return {self._fairness: {}, self._fair: {}}
+        version = str(found.version)
+        shown: _Children = {
+            (version, gap.column, gap.metric, of): value
+            for gap in found.fairness
+            for of, value in (("value", gap.gap), ("low", gap.low), ("high", gap.high))
+        }
+        return {self._fairness: shown, self._fair: {(): rules.max_gap}}
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"serinus_{name}", text, ["loop", *labels], registry=self.registry)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from serinus.facts.models import FairnessGap
 from serinus.facts.records import Cell, Value
 from serinus.facts.verdicts import Verdict, Window
 
@@ -94,3 +95,4 @@ class QualityFinding:
     change: Change | None = None  # once the verdict is `fail`
     since: datetime | None = None  # `fail`: end of the window with which the evidence was enough; asks once
     looked: datetime | None = None  # when the job looked
+    fairness: tuple[FairnessGap, ...] = ()  # over all mature windows, where two groups at least are large enough

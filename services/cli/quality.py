@@ -12,6 +12,7 @@ from rich.text import Text
 
 from serinus import wire
 from serinus.decide import quality as rule
+from serinus.decide.fairness import columns as groups
 from serinus.facts import Measured, QualityFinding, QualityWindow, Reference, Tally, TallyQuestion
 from serinus.spec import ModelLoop, QualitySpec
 from serinus.stats import quality as figures
@@ -31,8 +32,7 @@ def quality(where: Where, every: timedelta | None, last: int, column: str, outpu
     with kept(where) as records:
         spec = _with_window(records.spec, every)
         by = (column,) if column else rules(spec).slices
-        gaps = fairness.columns(spec)
-        columns = tuple(dict.fromkeys((*by, *gaps)))
+        columns = tuple(dict.fromkeys((*by, *groups(spec))))
         tallies = records.client.tally(records.loop, question(spec, now, last, columns))
         versions = known(records, spec, {tally.version for tally in tallies})
         champion = records.place.status().champion

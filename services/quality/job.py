@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from serinus.decide import fairness
 from serinus.decide.concept import explain
 from serinus.decide.onset import onset
-from serinus.decide.quality import GATE, judge, metric_of
+from serinus.decide.quality import GATE, judge, mature, metric_of
 from serinus.errors import SerinusError, SpecError
 from serinus.facts import (
     Change,
@@ -51,6 +52,8 @@ def check(
         known = learned(store, spec.name, champion, models)
         tallies = records.tally(spec.name, question(spec, quality, champion, now))
         finding = judge(spec, known.reference, champion, tallies, now, known.contract.positive)
+        ripe = [tally for tally in tallies if mature(spec.spec, tally.window, now)]
+        finding = replace(finding, fairness=fairness.telling(spec, champion, ripe, known.contract.positive))
         if finding.verdict.outcome == "fail":
             finding = replace(finding, change=_change(spec.name, known, records, finding))
     except SerinusError as error:
@@ -68,7 +71,8 @@ def question(spec: ModelLoop, quality: QualitySpec, version: int, now: datetime)
     length = quality.window
     end = _EPOCH + ((now - _EPOCH) // length + 1) * length
     start = max(end - WINDOWS * length, _EPOCH)
-    return TallyQuestion(start, end, length / timedelta(seconds=1), version, regression=spec.spec.task == "regression")
+    regression = spec.spec.task == "regression"
+    return TallyQuestion(start, end, length / timedelta(seconds=1), version, fairness.columns(spec), regression)
 
 
 def _change(loop: str, known: Learned, records: Records, finding: QualityFinding) -> Change | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from serinus.decide.fairness import columns, gaps
 from serinus.facts import Cell, Tally, Window
 from serinus.spec import ModelLoop
 from services.cli import fairness
@@ -29,8 +30,9 @@ def said(*tallies: Tally, positive: str | None = "yes") -> list[str]:
 
 
 def test_groups_are_columns_that_the_collector_knows() -> None:
-    assert fairness.columns(loop()) == ("shop",)
-    assert fairness.columns(data_sets.binary(2)[0]) == ()
+    assert columns(loop()) == ("shop",)
+    assert columns(data_sets.binary(2)[0]) == ()
+    assert gaps(data_sets.binary(2)[0], 1, [group("a", 180, 200), group("b", 100, 200)], "yes") == ()
 
 
 def test_the_gap_stands_beside_what_is_allowed() -> None:

@@ -13,6 +13,7 @@ from serinus.decide.events import KINDS
 from serinus.facts import (
     DriftFinding,
     Event,
+    FairnessGap,
     FeatureDrift,
     Measured,
     Plan,
@@ -308,3 +309,21 @@ def test_a_canarys_guardrail_and_production_are_two_gates() -> None:
     metrics.show(replace(plan, status=guarded), None, JUDGED)
     shown = {dict(labels)["gate"] for labels, value in _series(metrics, "serinus_verdict").items() if value}
     assert shown == {"quality", "production"}
+
+
+def test_how_differently_groups_were_treated_stands_beside_what_is_allowed() -> None:
+    metrics, plan = LoopMetrics("flights"), _quality(_window(1, 150, 0.8))
+    assert plan.status.quality is not None
+    gaps = (FairnessGap("origin", "equalOpportunity", 0.2, 0.05, 0.4, {}, {}),)
+    told = replace(plan, status=replace(plan.status, quality=replace(plan.status.quality, fairness=gaps)))
+    asked = spec("collect: {}\n  quality: {}").spec.validation.model_dump(by_alias=True, exclude_unset=True)
+    fair = {**asked, "fairness": {"groups": ["origin"], "metric": "equalOpportunity", "maxGap": 0.1}}
+    judged = JUDGED.spec.model_copy(update={"validation": type(JUDGED.spec.validation).model_validate(fair)})
+    metrics.show(told, None, JUDGED.model_copy(update={"spec": judged}))
+    assert {
+        (dict(labels)["version"], dict(labels)["column"], dict(labels)["metric"], dict(labels)["of"]): value
+        for labels, value in _series(metrics, "serinus_fairness_gap").items()
+    } == {("3", "origin", "equalOpportunity", of): v for of, v in (("value", 0.2), ("low", 0.05), ("high", 0.4))}
+    assert _one(metrics, "serinus_fairness_gap_allowed") == 0.1
+    metrics.show(told, None, JUDGED)
+    assert _series(metrics, "serinus_fairness_gap") == _series(metrics, "serinus_fairness_gap_allowed") == {}

@@ -12,9 +12,10 @@ import pytest
 from serinus.adapters.fakes.ledger import FakeLedger
 from serinus.adapters.fakes.registry import FakeRegistry
 from serinus.adapters.records_sql import SqlRecords
+from serinus.decide import fairness
 from serinus.errors import SpecError
 from serinus.facts import QualityFinding, Request, TallyQuestion
-from serinus.spec import ModelLoop
+from serinus.spec import ModelLoop, QualitySpec
 from services.quality import job
 from tests.production_cases import DAY, Made, day, make, opened, serve
 
@@ -55,6 +56,11 @@ def world(made: Made, tmp_path: Path) -> Iterator[World]:
     engine.dispose()
 
 
+def quality(spec: ModelLoop) -> QualitySpec:
+    assert spec.spec.quality is not None
+    return spec.spec.quality
+
+
 def test_a_version_that_is_as_good_as_on_its_holdout_passes_and_the_ledger_has_it(world: World) -> None:
     for number in range(4):
         serve(world.made, world.records, number)
@@ -85,10 +91,28 @@ def test_windows_whose_labels_are_to_come_are_not_judged(world: World) -> None:
 
 
 def test_a_look_goes_back_ninety_windows_that_begin_at_the_same_times_whenever_one_looks(world: World) -> None:
-    quality = world.made.spec.spec.quality
-    assert quality is not None
-    asked = [job.question(world.made.spec, quality, 1, day(100) + timedelta(hours=h)) for h in (0, 7, 23)]
+    asked = [
+        job.question(world.made.spec, quality(world.made.spec), 1, day(100) + timedelta(hours=h)) for h in (0, 7, 23)
+    ]
     assert asked == [TallyQuestion(day(11), day(101), 86400.0, 1)] * 3
+
+
+def test_how_differently_groups_were_treated_is_in_the_finding_for_windows_whose_labels_had_time(world: World) -> None:
+    rules = world.made.spec.spec.validation
+    asked = {"groups": ["shop", "region"], "metric": "demographicParity", "maxGap": 0.1, "minRows": 20}
+    validation = type(rules).model_validate({**rules.model_dump(by_alias=True, exclude_unset=True), "fairness": asked})
+    fair = world.made.spec.model_copy(
+        update={"spec": world.made.spec.spec.model_copy(update={"validation": validation})}
+    )
+    serve(world.made, world.records, 0)
+    early = world.check(day(1), fair)
+    assert early.fairness == ()
+    (gap,) = world.check(day(3), fair).fairness
+    assert (gap.column, gap.metric, gap.groups) == ("shop", "demographicParity", {})
+    assert 0 <= gap.low <= gap.gap <= gap.high <= 1
+    alone = fairness.gaps(fair, 1, world.records.tally(fair.name, job.question(fair, quality(fair), 1, day(3))), None)
+    assert alone == (), "a model without a class that its scores are of"
+    assert world.check(day(3)).fairness == ()
 
 
 def test_without_a_champion_there_is_nothing_to_judge_and_nothing_is_left(world: World) -> None:
