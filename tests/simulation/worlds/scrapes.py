@@ -5,13 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 
 from serinus.decide.counts import PREDICTIONS, SECONDS
 from serinus.facts import Series
 from serinus.stats.counters import gain
-from tests.simulation.worlds.draw import CHUNK, OUTCOMES, World
+from tests.simulation.worlds.draw import CHUNK, OUTCOMES, Floats, Ints, World
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SCORES = "serinus_score_bin_total"
@@ -49,21 +50,29 @@ class Prometheus:
 
     def run_to(self, second: int) -> None:
         """Let the seconds before `second` pass, with the canary's present weight."""
+        if second > self.world.horizon:
+            raise ValueError(f"expected a second within the world's {self.world.horizon}, got {second}")
         while self.now < second:
-            rows, hurt = self._rows.at(self.now, self.weight)
-            scraped = self.world.scenario.scraping
+            end = min(second, (self.now // CHUNK + 1) * CHUNK)
+            rows, hurt = self._rows.between(self.now, end, self.weight)
             for arm in (0, 1):
-                counters = self._counters[arm]
-                if self.world.resets[arm, self.now]:
-                    counters[:] = 0
-                counters += rows[arm]
-                late = scraped.apart * arm
-                if (self.now + 1 - late) % scraped.every == 0 and not self.world.unscraped[arm, self.now]:
-                    self._times[arm].append(_milliseconds(START) + 1000 * (self.now + 1))
-                    self._samples[arm].append(counters.tolist())
-            self.hurt += hurt
-            self.answered += int(rows[1][0] + rows[1][2])
-            self.now += 1
+                self._count(arm, rows[:, arm], end)
+            self.hurt += float(hurt.sum())
+            self.answered += int(rows[:, 1, (0, 2)].sum())
+            self.now = end
+
+    def _count(self, arm: int, rows: Ints, end: int) -> None:
+        """Add new counts of the seconds from now to `end` to an arm's counters, and keep what scrapes see of them."""
+        resets, scraping = self.world.resets[arm, self.now : end], self.world.scenario.scraping
+        values, before = np.empty_like(rows), self._counters[arm]
+        for first, stop in pairwise((0, *np.flatnonzero(resets).tolist(), len(rows))):
+            values[first:stop] = before + rows[first:stop].cumsum(axis=0)
+            before = np.zeros_like(before)  # a new process begins at 0
+        self._counters[arm] = values[-1]
+        times = np.arange(self.now + 1, end + 1)
+        seen = ((times - scraping.apart * arm) % scraping.every == 0) & ~self.world.unscraped[arm, self.now : end]
+        self._times[arm].extend((1000 * times[seen]).tolist())
+        self._samples[arm].extend(values[seen].tolist())
 
     def increases(self, metric: str, labels: Mapping[str, str], start: datetime, end: datetime) -> tuple[Series, ...]:
         """What every series of `metric` gained in (start, end]; an arm that was never scraped has none."""
@@ -95,19 +104,18 @@ class _Rows:
 
     def __init__(self, world: World) -> None:
         self._world, self._key = world, (-1, -1)
-        self._counts = np.zeros((CHUNK, 2, 0), dtype=np.int64)
-        self._hurt: list[float] = []
+        self._counts, self._hurt = np.zeros((CHUNK, 2, 0), dtype=np.int64), np.zeros(CHUNK)
 
-    def at(self, second: int, weight: int) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.int64]], float]:
-        """(2, columns) new counts in `second`, and the canary's answers in it that were hurt."""
-        number, i = divmod(second, CHUNK)
+    def between(self, start: int, end: int, weight: int) -> tuple[Ints, Floats]:
+        """Of the seconds [start, end) of one chunk: (seconds, 2, columns) new counts, the canary's answers hurt."""
+        number, first = divmod(start, CHUNK)
         if (number, weight) != self._key:
             drawn = self._world.chunk(number, weight)
             every = (drawn.outcomes, drawn.buckets.cumsum(axis=-1), drawn.scores)
             self._counts = np.concatenate(every, axis=-1).transpose(1, 0, 2).copy()
-            self._hurt = drawn.hurt.tolist()
-            self._key = (number, weight)
-        return self._counts[i], self._hurt[i]
+            self._hurt, self._key = drawn.hurt, (number, weight)
+        stop = first + end - start
+        return self._counts[first:stop], self._hurt[first:stop]
 
 
 def moment(second: float) -> datetime:
