@@ -66,6 +66,8 @@ IDENTICAL = (
     Case(Scenario("clusters, one arm each, 500/s", at(500), clusters=(Clusters(every=10),))),
     Case(Scenario("clusters of 100, one arm each", clusters=(Clusters(every=120, least=100),))),
     Case(Scenario("clusters of 100 over 10 s", clusters=(Clusters(every=120, least=100, spread=10),))),
+    Case(Scenario("clusters, frequent", clusters=(Clusters(every=15),))),
+    Case(Scenario("clusters over 10 s each", clusters=(Clusters(every=75, spread=10),))),
     Case(Scenario("clusters, rare", clusters=(Clusters(every=600),))),
     Case(Scenario("clusters, split by weight", clusters=(Clusters(every=75, sticky=0),))),
     Case(Scenario("clusters, 1 % weight, 500/s", at(500), clusters=(Clusters(10),)), RolloutSpec(steps=(1, 10, 50))),

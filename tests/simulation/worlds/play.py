@@ -143,5 +143,5 @@ def spread(play_one: Callable[[int], Ending], seeds: range, processes: int = 1) 
     """The endings of `seeds`, in their order."""
     if processes <= 1:
         return [play_one(seed) for seed in seeds]
-    with multiprocessing.get_context("forkserver").Pool(processes) as pool:
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
         return pool.map(play_one, seeds, chunksize=max(len(seeds) // (8 * processes), 1))
