@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -26,8 +26,7 @@ Kind = Literal["id", "key"]
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Truth:
+class Truth(NamedTuple):
     """A label as the tables hold it."""
 
     kind: Kind
@@ -39,15 +38,19 @@ class Truth:
 
 def prediction_row(item: Prediction, namespace: str, loop: str, hidden: Callable[[str, Value], Value]) -> Row | str:
     """The row of `predictions`, or what is wrong with the item."""
-    names = (("id", item.id, True), ("key", item.key, False), ("answer", item.answer, False))
-    problems = [_name_problem(*name) for name in names] + [_time_problem(item.time)]
-    if not isinstance(item.version, int) or not 0 <= item.version < 2**31:
-        problems.append(f"expected a version's number, got {item.version!r}")
-    if problem := next(filter(None, problems), ""):
+    problem = (
+        _name_problem("id", item.id, True)
+        or _name_problem("key", item.key, False)
+        or _name_problem("answer", item.answer, False)
+        or _time_problem(item.time)
+    )
+    if not problem and (not isinstance(item.version, int) or not 0 <= item.version < 2**31):
+        problem = f"expected a version's number, got {item.version!r}"
+    if problem:
         return problem
     try:
         score = float(item.score)
-        features = {name: hidden(name, _value(value)) for name, value in item.features.items()}
+        features = {name: hidden(name, feature(value)) for name, value in item.features.items()}
         document = orjson.dumps(features).decode()
     except (TypeError, ValueError, OverflowError) as error:
         return f"expected numbers and text as score and features: {error}"
@@ -77,8 +80,8 @@ def truth_of(item: Label, now: datetime) -> Truth | str:
     name, text = item.id or item.key, _class(item.truth)
     if text is None:
         return f"expected a class or a number as truth, got {item.truth!r}"
-    problems = [_name_problem(kind, name, True), _name_problem("truth", text, True), _time_problem(item.at)]
-    if problem := next(filter(None, problems), ""):
+    problem = _name_problem(kind, name, True) or _name_problem("truth", text, True) or _time_problem(item.at)
+    if problem:
         return problem
     if item.at > now + AHEAD:
         return f"expected a time when the truth became known, got {item.at.isoformat()}, which is in the future"
@@ -109,7 +112,8 @@ def text_of(value: object) -> str:
     return "null" if value is None else str(value)
 
 
-def _value(value: Any) -> Value:
+def feature(value: Any) -> Value:
+    """A value as it is kept. Raises TypeError, ValueError, OverflowError for what is neither number nor text."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -130,6 +134,7 @@ def _class(truth: object) -> str | None:
     return f"{truth:.0f}" if truth == int(truth) and abs(truth) < 1e15 else repr(float(truth))
 
 
+@lru_cache(maxsize=1024)  # of classes there are few, and to find out that one is no number costs most
 def _number(text: str) -> float | None:
     try:
         number = float(text)
@@ -145,6 +150,8 @@ def _time_problem(time: datetime) -> str:
 def _name_problem(what: str, text: object, needed: bool) -> str:
     if not isinstance(text, str) or (needed and not text):
         return f"expected {what} as text, got {text!r}"
+    if text.isascii() and len(text) <= NAME_BYTES and "\0" not in text:
+        return ""  # as nearly all are
     try:
         size = len(text.encode())
     except UnicodeEncodeError:

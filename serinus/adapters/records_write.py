@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -113,31 +113,34 @@ def _decide(
     outcomes, write, first = Count(), Held(), set[tuple[Kind, str]]()
     for each in truths:
         at = (each.kind, each.name)
-        said = f"label of {each.kind} {each.name}"
         regression = known[each.kind].get(each.name)
         if each.name in gone[each.kind]:
-            outcomes.add("erased", f"{said}: the prediction was erased")
+            outcomes.add("erased", f"{_said(each)}: the prediction was erased")
         elif regression and each.value is None:
-            outcomes.add("invalid", f"{said}: expected a number, as the prediction is one, got {each.truth!r}")
+            outcomes.add("invalid", f"{_said(each)}: expected a number, as the prediction is one, got {each.truth!r}")
         elif at in held:
             old, waiting = held[at]
             same = old.truth == each.truth
             if same or each.at >= old.at:
                 if each.at != old.at or not same:
-                    write[at] = held[at] = (replace(each, at=max(each.at, old.at)), waiting)
+                    write[at] = held[at] = (each._replace(at=max(each.at, old.at)), waiting)
                 outcomes.add("same" if same else "changed")
                 if regression and old.value is None:
                     first.add(at)  # a word was there, which is none
             else:
                 outcomes.add("older")
         elif each.name in foreign and each.kind == "id":
-            outcomes.add("foreign", f"{said}: it is a prediction of another loop")
+            outcomes.add("foreign", f"{_said(each)}: it is a prediction of another loop")
         else:
             write[at] = held[at] = (each, regression is None)
             outcomes.add("waiting" if regression is None else "joined")
             if regression is not None:
                 first.add(at)
     return outcomes, write, first, stale & set(write)
+
+
+def _said(truth: Truth) -> str:
+    return f"label of {truth.kind} {truth.name}"
 
 
 def erase(place: Place, ids: Sequence[str], keys: Sequence[str]) -> int:
@@ -221,14 +224,16 @@ def _known(
     p = PREDICTIONS.c
     ids: dict[str, bool] = {}
     others: set[str] = set()
-    what = [p.id, p.loop, p.key, (p.answer == "").label("regression")]
-    for id, loop, _, regression in sql_engine.lookup(connection, p.id, names["id"], what, _ours(place)):
+    regressions = (p.answer == "").label("regression")
+    for id, loop, regression in sql_engine.lookup(
+        connection, p.id, names["id"], [p.id, p.loop, regressions], _ours(place)
+    ):
         if loop == place.loop:
             ids[id] = bool(regression)
         else:
             others.add(id)
-    rows = sql_engine.lookup(connection, p.key, names["key"], what, place.of(PREDICTIONS))
-    return ids, {key: bool(regression) for _, _, key, regression in rows}, others - ids.keys()
+    rows = sql_engine.lookup(connection, p.key, names["key"], [p.key, regressions], place.of(PREDICTIONS))
+    return ids, {key: bool(regression) for key, regression in rows}, others - ids.keys()
 
 
 def _ours(place: Place) -> sa.ColumnElement[bool]:
