@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -10,9 +11,11 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
+from serinus import loading
 from serinus.adapters import kfp_local_folder
 from serinus.adapters.audit_file import FileAudit
 from serinus.decide.audit import verify
+from serinus.decide.edits import digest
 from services.local import mlflow_server
 from tests.servers import loops
 from tests.servers.callers import Calls, calls
@@ -149,6 +152,21 @@ def test_a_run_in_flight_when_the_supervisor_was_killed_gives_exactly_one_versio
     assert lost(traffic, began) == []
 
 
+def test_an_edit_that_was_made_while_nobody_supervised_is_told_once_with_what_differs(loop: Loop) -> None:
+    before = digest(loading.read(loop.file).for_run())
+    loop.kill()
+    loop.edit(validation={"metric": "roc_auc", "margin": 0.03})
+    after = digest(loading.read(loop.file).for_run())
+    loop.up()
+    loop.until(lambda: bool(loop.events("SpecChanged")), "the edit is told", 30)
+    loop.kill()
+    loop.up()
+    (event,) = loop.events("SpecChanged")
+    assert f"digest {before} to {after}" in event.message
+    assert event.message.endswith("spec.validation.margin the default to 0.03")
+    assert event.by == f"file owner {loop.file.owner()}"
+
+
 def test_the_audit_trail_has_everything_once_whoever_was_killed(loop: Loop) -> None:
     trail = FileAudit(loop.state / "audit.jsonl")
 
@@ -157,4 +175,9 @@ def test_the_audit_trail_has_everything_once_whoever_was_killed(loop: Loop) -> N
 
     loop.until(lambda: told() == [(e.at, e.kind, e.message) for e in loop.events()], "the trail has caught up", 30)
     assert verify(trail.entries(limit=10_000)) is None
-    assert "Promoted" in {entry.deed.kind for entry in trail.entries(limit=10_000)}
+    kinds = [entry.deed.kind for entry in trail.entries(limit=10_000)]
+    assert "Promoted" in kinds
+    assert kinds.count("SpecChanged") == 1
+    exported = loop.serinus("audit", "export")
+    assert [json.loads(line)["deed"]["kind"] for line in exported.stdout.splitlines()] == kinds
+    assert loop.serinus("audit", "verify").returncode == 0
