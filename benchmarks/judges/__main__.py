@@ -1,0 +1,46 @@
+"""Our judge and the documented rules of other tools, case by case on the same traffic.
+
+    .venv/bin/python -m benchmarks.judges [--seeds 400] [--processes 2] [--only clusters] [--rule Serinus Flagger]
+                                          [--json docs/benchmarks/judges.json]
+
+Identical canaries: "rolled back" are false rollbacks, the times are to the promotion. Canaries that are worse:
+"promoted" are missed harms, the times are to the rollback. "hurt": answers that stable would have given better, a
+rollout. The JSON is written anew after every case; `python -m benchmarks.judges.page` makes a page of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.judges.table import CASES, HEAD, RULES, cell, endings, line, plain
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=400)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--rule", nargs="+", choices=RULES, default=list(RULES))
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    cells = []
+    for case in (case for case in CASES if args.only in case.name):
+        sys.stdout.write(f"{case.name} ({'worse' if case.scenario.harmed else 'as good'})\n{HEAD}\n")
+        for rule in args.rule:
+            begun = time.monotonic()
+            found = endings(rule, case, range(args.seeds), args.processes)
+            taken = (time.monotonic() - begun) * args.processes / args.seeds
+            cells.append(cell(rule, case, found, taken))
+            sys.stdout.write(line(cells[-1]) + "\n")
+            sys.stdout.flush()
+        if args.json is not None:
+            args.json.parent.mkdir(parents=True, exist_ok=True)
+            args.json.write_text(json.dumps({"cells": [plain(c) for c in cells]}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
