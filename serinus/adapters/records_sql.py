@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from serinus.adapters import records_read, records_tally, records_write, sql_engine
+from serinus.adapters import records_columns, records_read, records_tally, records_write, sql_engine
 from serinus.adapters.records_checks import Row, Truth, hidden, prediction_row, truth_of
+from serinus.adapters.records_columns import Columns
 from serinus.adapters.records_place import Place
 from serinus.adapters.records_write import Count
 from serinus.errors import Fatal
@@ -52,6 +53,14 @@ class SqlRecords:
     ) -> tuple[Taken, tuple[Record, ...]]:
         """The same, and those of the new ones whose truth had come before them."""
         return self._add(loop, predictions, hash, joined=True)
+
+    def add_columns(self, loop: str, columns: Columns, hash: Collection[str] = ()) -> tuple[Taken, tuple[Record, ...]]:
+        """What `add_joined` does, of predictions by columns."""
+        count = Count()
+        rows, invalid = records_columns.rows(columns, self._namespace, loop, self._hash_key, hash)
+        for id, problem in invalid:
+            count.add("invalid", f"prediction {id!r}: {problem}")
+        return self._keep(loop, rows, count, joined=True)
 
     def label(self, loop: str, labels: Sequence[Label]) -> Taken:
         """Keep truths, in the order given, each with one of the outcomes of `LabelOutcome`."""
@@ -105,6 +114,9 @@ class SqlRecords:
                 count.add("invalid", f"prediction {item.id!r}: {row}")
             else:
                 rows.append(row)
+        return self._keep(loop, rows, count, joined)
+
+    def _keep(self, loop: str, rows: Sequence[Row], count: Count, joined: bool) -> tuple[Taken, tuple[Record, ...]]:
         found: list[Record] = []
         for some in _batches(rows):
             found += records_write.add(self._place(loop), some, count, joined)

@@ -17,6 +17,7 @@ from serinus.decide.audit import LOOP, erased, labels_changed
 from serinus.errors import Fatal
 from serinus.facts import Deed, Prediction, Record, RowsQuestion, Taken, TallyQuestion
 from services.collector import labels as read_labels
+from services.collector.columns import columns
 from services.collector.metrics import CollectorMetrics, joins
 from services.collector.reading import (
     LONGEST,
@@ -51,19 +52,28 @@ class Desk:
     # --- what comes in ---------------------------------------------------------------------------------------------
 
     def predictions(self, ask: Ask) -> Reply:
-        """POST {"hash": [column], "predictions": [...]}."""
+        """POST {"hash": [column], "predictions": [...]}, or rows by columns."""
         _expect_json(ask)
         given = document(ask.body)
         hidden = names("hash", given.get("hash", []), MOST_HIDDEN)
-        parsed = every("predictions", given.get("predictions"), prediction)
-        return _answer(parsed, self.add(ask.namespace, ask.loop, parsed.items, hidden, parsed.invalid))
+        if "rows" not in given:
+            parsed = every("predictions", given.get("predictions"), prediction)
+            return _answer(parsed, self.add(ask.namespace, ask.loop, parsed.items, hidden, parsed.invalid))
+        found, rows = columns(given)
+        self.check(hidden)
+        kept = self.store.records(ask.namespace).add_columns(ask.loop, found, hidden)
+        return _answer(rows, self._added(ask.namespace, ask.loop, kept, rows.invalid))
 
     def add(
         self, namespace: str, loop: str, items: Sequence[Prediction], hidden: Collection[str] = (), invalid: int = 0
     ) -> Taken:
         """Keep predictions, and count them and the truths that waited for them. `invalid` more are counted so."""
         self.check(hidden)
-        taken, joined = self.store.records(namespace).add_joined(loop, items, hidden)
+        kept = self.store.records(namespace).add_joined(loop, items, hidden)
+        return self._added(namespace, loop, kept, invalid)
+
+    def _added(self, namespace: str, loop: str, kept: tuple[Taken, Sequence[Record]], invalid: int) -> Taken:
+        taken, joined = kept
         total = _sum(taken, invalid)
         self.metrics.predictions(namespace, loop, total.outcomes)
         self.metrics.joined(namespace, loop, joins(joined))

@@ -101,7 +101,7 @@ def _serve(args: argparse.Namespace) -> int:
 
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter
         counted = counters(loaded.contract, args.version, args.latency_threshold, prometheus_client.REGISTRY)
-        collector = _collector(args)
+        collector = _collector(args, tuple(field.name for field in loaded.contract.fields))
         model = Predictor(loaded, args.version, checks, counted, args.threads, collector)
         server = Server(
             sock, Limits(body=args.max_body, open=args.threads + args.queue), args.keep_alive, args.drain, args.grace
@@ -127,7 +127,7 @@ def _serve(args: argparse.Namespace) -> int:
     return 0
 
 
-def _collector(args: argparse.Namespace) -> Collector | None:
+def _collector(args: argparse.Namespace, features: tuple[str, ...]) -> Collector | None:
     """What hands answered rows on, started; None where nobody takes them."""
     if not args.collector:
         return None
@@ -140,6 +140,7 @@ def _collector(args: argparse.Namespace) -> Collector | None:
         namespace=args.namespace,
         loop=args.loop,
         version=int(args.version),
+        features=features,
         sample=args.sample,
         columns=None if args.columns is None else tuple(name for name in args.columns if name),
         hash=tuple(args.hash),

@@ -1,5 +1,5 @@
-"""Answered rows on their way to the collector. No answer ever waits for it: a request leaves a tuple in a bounded
-queue; one thread makes batches of them and posts these. What does not fit is dropped and counted.
+"""Answered rows on their way to the collector. No answer ever waits for it: a request leaves its row, written down, in
+a bounded queue; one thread makes batches of them and posts these. What does not fit is dropped and counted.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from services.predictor.batches import Answered, form
 from services.predictor.inputs import Rows
 from services.predictor.posting import Answer, Post
 
@@ -27,9 +26,9 @@ log = logging.getLogger("serinus.predictor")
 Reason = Literal["overflow", "refused", "ended"]
 REASONS: tuple[Reason, ...] = ("overflow", "refused", "ended")
 
-BATCH = 500  # rows
+BATCH = 2000  # rows
 PAUSE = 1.0  # seconds that the first row of a batch waits for others
-LARGE = 4 * 1024 * 1024  # bytes of a body that is halved before it is sent; the collector takes 8 MiB
+LARGE = 4 * 1024 * 1024  # bytes that end a batch; the collector takes 8 MiB
 TIMEOUT = 10.0  # seconds for an answer
 _PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds from the n-th failure in a row to the next try
 _LAST_PAUSE = 0.1  # seconds, once the process leaves
@@ -44,8 +43,9 @@ class Collecting:
     namespace: str
     loop: str
     version: int
+    features: tuple[str, ...]  # that each row has
     sample: float = 1.0  # share of the rows; which ones goes by their id
-    columns: tuple[str, ...] | None = None  # features; None: all
+    columns: tuple[str, ...] | None = None  # the features that it gets; None: all
     hash: tuple[str, ...] = ()  # columns that the collector keeps as a hash
     token: Path | None = None  # file with a bearer token, read anew for each batch: such tokens are rotated
     queue: int = 10_000  # rows, those of the batch under way included
@@ -84,17 +84,6 @@ def kept(id: str, sample: float) -> bool:
     return int.from_bytes(blake2b(id.encode(), digest_size=8).digest()) < sample * 2**64
 
 
-class _Answered(NamedTuple):
-    """One request's rows, as they lie in the queue."""
-
-    at: float  # seconds since the epoch
-    id: str
-    rows: Rows
-    scores: Sequence[float]
-    labels: Sequence[str] | None
-    taken: int  # how many of the rows, from the first on
-
-
 class Collector:
     """The queue and its thread. `offer` is called by one thread only, the event loop's."""
 
@@ -102,14 +91,18 @@ class Collector:
         self.collecting = collecting
         self._metrics = counted
         self._post = Post(collecting.url, collecting.namespace, collecting.loop, collecting.token)
-        self._waiting: deque[_Answered] = deque()
+        self._form = form(collecting.version, collecting.features, collecting.columns, collecting.hash)
+        # Rows that are written, and (request, how many of its rows) of requests with several, which take a while.
+        self._waiting: deque[bytes | tuple[Answered, int]] = deque()
+        self._enough = min(BATCH, max(1, collecting.queue // 2))  # rows that are sent at once
         self._offered = 0  # rows ever taken into the queue; written by the event loop
         self._settled = 0  # rows of those that are sent, dropped or not in the sample; written by the thread
-        self._open: Iterator[dict[str, object]] = iter(())  # the request whose rows are being taken
+        self._open: Iterator[bytes] = iter(())  # the request whose rows are being taken
         self._wake = threading.Event()
         self._ending = threading.Event()
         self._until = float("inf")  # monotonic; when everything has to be sent
         self._failures = 0  # in a row
+        self._odd = False  # whether there was a row that is no JSON
         self._lost = 0  # rows that were left when the time to leave was over
         self._thread = threading.Thread(target=self._run, name="collect", daemon=True)
         counted.queue.set_function(lambda: float(self.waiting))
@@ -125,8 +118,8 @@ class Collector:
 
     def offer(self, id: str, rows: Rows, scores: Sequence[float], labels: Sequence[str] | None) -> None:
         """Take the rows of an answered request along, as many as there is room for; returns at once."""
-        count, sample = len(scores), self.collecting.sample
-        if count == 1 and not kept(id, sample):
+        count = len(scores)
+        if count == 1 and not kept(id, self.collecting.sample):
             return
         room = self.collecting.queue - self.waiting
         if count > room:
@@ -134,10 +127,25 @@ class Collector:
             count = room
             if count <= 0:
                 return
+        answered = Answered(time.time_ns() // 1000, id, rows, scores, labels)
+        entry = (answered, count) if len(scores) > 1 else self._written(answered, 0)
+        if entry is None:
+            self._metrics.dropped["refused"].inc()
+            return
         self._offered += count
-        self._waiting.append(_Answered(time.time(), id, rows, scores, labels, count))
-        if self.waiting >= BATCH and not self._wake.is_set():
+        self._waiting.append(entry)
+        if self.waiting >= self._enough and not self._wake.is_set():
             self._wake.set()
+
+    def _written(self, answered: Answered, index: int) -> bytes | None:
+        """The row as it travels; None, and the first time a line in the log, when it cannot be written."""
+        try:
+            return self._form.row(answered, index)
+        except TypeError as error:
+            if not self._odd:
+                log.error("answered rows that are no JSON are not collected: %s", error)
+            self._odd = True
+            return None
 
     def close(self, seconds: float = 2.0) -> None:
         """Send what waits, for at most so long; what is left then is dropped."""
@@ -167,52 +175,37 @@ class Collector:
             if batch:
                 self._deliver(batch)
 
-    def _take(self) -> list[dict[str, object]]:
+    def _take(self) -> list[bytes]:
         """The next rows, at most a batch of them."""
-        batch: list[dict[str, object]] = []
-        while len(batch) < BATCH:
-            record = next(self._open, None)
-            if record is not None:
-                batch.append(record)
-            elif self._waiting:
-                self._open = self._records(self._waiting.popleft())
-            else:
-                break
+        batch: list[bytes] = []
+        size = 0
+        while len(batch) < BATCH and size < LARGE:
+            row = next(self._open, None)
+            if row is None:
+                if not self._waiting:
+                    break
+                entry = self._waiting.popleft()
+                if not isinstance(entry, bytes):
+                    self._open = self._rows(*entry)
+                    continue
+                row = entry
+            batch.append(row)
+            size += len(row)
         return batch
 
-    def _records(self, answered: _Answered) -> Iterator[dict[str, object]]:
-        """The rows as the collector takes them; those outside the sample are settled by that."""
-        collecting, rows, several = self.collecting, answered.rows, len(answered.scores) > 1
-        at = datetime.fromtimestamp(answered.at, UTC)
-        for index in range(answered.taken):
-            id = f"{answered.id}/{index}" if several else answered.id
-            if several and not kept(id, collecting.sample):
+    def _rows(self, answered: Answered, count: int) -> Iterator[bytes]:
+        """The first rows of a request, written down; those outside the sample are settled by that."""
+        for index in range(count):
+            if not kept(answered.name(index), self.collecting.sample):
                 self._settled += 1
-                continue
-            features = rows.rows[index]
-            if collecting.columns is not None:
-                features = {name: features[name] for name in collecting.columns if name in features}
-            yield {
-                "id": id,
-                "version": collecting.version,
-                "time": at,
-                "features": features,
-                "score": answered.scores[index],
-                "answer": answered.labels[index] if answered.labels is not None else "",
-                "key": rows.keys[index] if rows.keys else "",
-            }
+            elif (row := self._written(answered, index)) is None:
+                self._drop("refused", 1)
+            else:
+                yield row
 
-    def _deliver(self, batch: list[dict[str, object]]) -> None:
+    def _deliver(self, batch: list[bytes]) -> None:
         """Post the batch until it is taken, refused, or the process is gone."""
-        try:
-            body = orjson.dumps({"hash": self.collecting.hash, "predictions": batch})
-        except TypeError as error:  # a user's estimator may answer what is no text
-            log.error("%d answered rows are no JSON: %s", len(batch), error)
-            self._drop("refused", len(batch))
-            return
-        if len(body) > LARGE and len(batch) > 1:
-            self._halve(batch)
-            return
+        body = self._form.body(batch)
         while (left := self._until - time.monotonic()) > 0:
             answer = self._post(body, min(TIMEOUT, left))
             if answer.status == http.client.OK:
@@ -229,7 +222,7 @@ class Collector:
         self._lost += len(batch)
         self._drop("ended", len(batch))
 
-    def _halve(self, batch: list[dict[str, object]]) -> None:
+    def _halve(self, batch: list[bytes]) -> None:
         half = len(batch) // 2
         self._deliver(batch[:half])
         self._deliver(batch[half:])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
+import os
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve has no types
         for name in rows.outputs:
             if name not in known:
                 raise Refused("outputs", f"outputs: expected names among {', '.join(known)}; got {name[:40]!r}")
-        return Asked(payload.protocol, rows.id or uuid.uuid4().hex, rows)
+        return Asked(payload.protocol, rows.id or identity(time.time_ns() // 1_000_000, os.urandom(10)), rows)
 
     async def predict(self, payload: Asked, _headers: object = None) -> Asked:
         """Ask the estimator in a thread, so that a slow one holds up neither health nor metrics nor other requests."""
@@ -160,6 +161,14 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve has no types
                 if name in wanted
             ],
         )
+
+
+def identity(at: int, chance: bytes) -> str:
+    """A UUID, version 7 (RFC 9562), from milliseconds since 1970 and ten random bytes; without hyphens. Those made one
+    after the other are neighbours in the index of whoever keeps them: 500 of them change a few pages, not 500.
+    """
+    drawn = int.from_bytes(chance, "big")
+    return f"{at << 80 | 7 << 76 | (drawn >> 68) << 64 | 2 << 62 | drawn & (1 << 62) - 1:032x}"
 
 
 def ask(loaded: artifact.Model, rows: Sequence[Mapping[str, object]]) -> Answers:

@@ -29,8 +29,24 @@ class Taking:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """The predictions taken, in their order."""
-        return [row for body in list(self.bodies) for row in body["predictions"]]
+        """The predictions taken, in their order, one by one."""
+        return [row for body in list(self.bodies) for row in one_by_one(body)]
+
+
+def one_by_one(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The predictions of a body by columns."""
+    return [
+        {
+            "id": id,
+            "version": body["version"],
+            "time": time,
+            "features": dict(zip(body["features"], values, strict=True)),
+            "score": score,
+            "answer": answer,
+            "key": key,
+        }
+        for id, time, score, answer, key, *values in body["rows"]
+    ]
 
 
 @contextlib.contextmanager

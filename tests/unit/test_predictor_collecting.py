@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from serinus import wire
+from serinus.adapters.records_tables import ticks
 from serinus.errors import Fatal
-from serinus.facts import Prediction
 from services.local.addresses import free_port
 from services.predictor import collecting
 from services.predictor.collecting import Collecting, Collector, kept, metrics
@@ -46,7 +45,7 @@ class Counted:
 @contextmanager
 def sending(url: str, seconds: float = 2.0, **settings: Any) -> Iterator[tuple[Collector, Counted]]:
     registry = CollectorRegistry()
-    chosen = Collecting(url, "local", "parcels", 7, **settings)
+    chosen = Collecting(url, "local", "parcels", 7, ("weight", "shop"), **settings)
     collector = Collector(chosen, metrics(chosen, registry))
     collector.start()
     try:
@@ -83,9 +82,12 @@ def test_a_request_of_one_row_is_known_by_its_id_and_the_rows_of_a_batch_by_thei
         offer(collector, "b", 2)
     assert taker.asked[0] == ("/loops/local/parcels/predictions", "", 200)
     assert taker.bodies[0]["hash"] == ["shop"]
-    first = wire.load(Prediction, wire.dump(taker.rows[0]))
-    assert began <= first.time <= datetime.now(UTC)
-    assert first == Prediction("a", 7, first.time, {"weight": 0.0, "shop": None}, 0.25, "yes", "order-1")
+    time = taker.rows[0].pop("time")
+    assert ticks(began) <= time <= ticks(datetime.now(UTC))
+    assert {**taker.rows[0], "time": 0} == {
+        "id": "a", "version": 7, "time": 0, "features": {"weight": 0.0, "shop": None}, "score": 0.25, "answer": "yes",
+        "key": "order-1",
+    }  # fmt: skip
     assert [(r["id"], r["features"]["weight"], r["key"]) for r in taker.rows[1:]] == [("b/0", 0, ""), ("b/1", 1, "")]
     assert (counted("sent_total"), counted("queue")) == (3, 0)
     assert [counted("dropped_total", reason) for reason in collecting.REASONS] == [0, 0, 0]
@@ -115,10 +117,10 @@ def test_rows_of_many_requests_travel_together_and_a_large_request_in_batches(ta
         until(lambda: len(taker.asked) == 1)
         for number in range(30):
             offer(collector, str(number))
-        offer(collector, "large", 1200)
+        offer(collector, "large", 4500)
         taker.hold.set()
-    assert [len(body["predictions"]) for body in taker.bodies] == [1, 500, 500, 230]
-    assert [row["id"] for row in taker.rows[1:]] == [*map(str, range(30)), *(f"large/{n}" for n in range(1200))]
+    assert [len(body["rows"]) for body in taker.bodies] == [1, 2000, 2000, 530]
+    assert [row["id"] for row in taker.rows[1:]] == [*map(str, range(30)), *(f"large/{n}" for n in range(4500))]
 
 
 @given(st.text(min_size=1), st.floats(0.001, 1), st.floats(0.001, 1))
@@ -186,17 +188,15 @@ def test_a_body_that_is_too_large_is_halved_until_it_fits(taker: Taking) -> None
     taker.statuses = [413, 413]
     with sending(taker.url) as (collector, counted):
         offer(collector, "a", 8)
-    assert [len(body["predictions"]) for body in taker.bodies] == [2, 2, 4]
+    assert [len(body["rows"]) for body in taker.bodies] == [2, 2, 4]
     assert (counted("sent_total"), counted("queue")) == (8, 0)
 
 
-def test_a_body_that_would_be_too_large_is_halved_before_it_is_sent(
-    taker: Taking, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(collecting, "LARGE", 400)
+def test_a_batch_ends_where_its_body_is_large(taker: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collecting, "LARGE", 70)
     with sending(taker.url) as (collector, _):
         offer(collector, "a", 8)
-    assert [len(body["predictions"]) for body in taker.bodies] == [2, 2, 2, 2]
+    assert [len(body["rows"]) for body in taker.bodies] == [2, 2, 2, 2]
     assert [asked[2] for asked in taker.asked] == [200] * 4
 
 
