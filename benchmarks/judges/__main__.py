@@ -5,7 +5,8 @@
 
 Identical canaries: "rolled back" are false rollbacks, the times are to the promotion. Canaries that are worse:
 "promoted" are missed harms, the times are to the rollback. "hurt": answers that stable would have given better, a
-rollout. The JSON is written anew after every case; `python -m benchmarks.judges.page` makes a page of it.
+rollout. Cells of the JSON that were counted again are replaced, after every case; `python -m benchmarks.judges.page`
+makes a page of it.
 """
 
 from __future__ import annotations
@@ -27,19 +28,23 @@ def main() -> None:
     parser.add_argument("--rule", nargs="+", choices=RULES, default=list(RULES))
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    cells = []
+    kept: dict[tuple[str, str], dict[str, object]] = {}
+    if args.json is not None and args.json.exists():
+        kept = {(c["case"], c["rule"]): c for c in json.loads(args.json.read_text())["cells"]}
     for case in (case for case in CASES if args.only in case.name):
         sys.stdout.write(f"{case.name} ({'worse' if case.scenario.harmed else 'as good'})\n{HEAD}\n")
         for rule in args.rule:
             begun = time.monotonic()
             found = endings(rule, case, range(args.seeds), args.processes)
             taken = (time.monotonic() - begun) * args.processes / args.seeds
-            cells.append(cell(rule, case, found, taken))
-            sys.stdout.write(line(cells[-1]) + "\n")
+            figures = cell(rule, case, found, taken)
+            kept[case.name, rule] = plain(figures)
+            sys.stdout.write(line(figures) + "\n")
             sys.stdout.flush()
         if args.json is not None:
             args.json.parent.mkdir(parents=True, exist_ok=True)
-            args.json.write_text(json.dumps({"cells": [plain(c) for c in cells]}, indent=1) + "\n")
+            ordered = [kept[c.name, rule] for c in CASES for rule in RULES if (c.name, rule) in kept]
+            args.json.write_text(json.dumps({"cells": ordered}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

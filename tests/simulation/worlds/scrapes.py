@@ -88,9 +88,12 @@ class Prometheus:
             if begin == stop:
                 continue
             samples, when = self._samples[arm][begin:stop], times[begin:stop]
+            inside = stop - bisect_right(times, first)
+            if not self.world.resets[arm, when[0] // 1000 : when[-1] // 1000].any():
+                samples, when = [samples[0], samples[-1]], [when[0], when[-1]]  # what only grew gained the difference
             for i in range(low, high):
                 gained = gain([(t, row[i]) for t, row in zip(when, samples, strict=True)], first, last)
-                found.append(Series(self._labels[arm][i], *gained))
+                found.append(Series(self._labels[arm][i], gained.increase, inside))
         return tuple(found)
 
     def scrapes(self, version: int, start: datetime, end: datetime) -> int:
