@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from serinus import loading
 from serinus.adapters.file_ledger import FileLedger
-from serinus.errors import Fatal
-from serinus.ports import Ledger, ModelStore
+from serinus.errors import Fatal, SerinusError, SpecError
+from serinus.ports import Ledger, ModelStore, Runner
 from serinus.spec import ModelLoop
-from services import platform
+from services import platform, runs
 from services.local import addresses
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ class At:
     namespace: str
     collector_url: str  # "" where there is none
     token_path: str
+    prometheus_url: str  # "" where nobody says it
+    where: Mapping[str, str]  # what its series of this loop carry besides the loop's name
+    runner: Callable[[], Runner]
 
     def collector(self) -> CollectorClient:
         """The collector, for records and labels. Raises Fatal where there is none."""
@@ -54,18 +58,7 @@ def collector(url: str, namespace: str, token_path: str = "") -> CollectorClient
 
 
 def parser(program: str, about: str) -> argparse.ArgumentParser:
-    """The arguments of a job that asks the collector; `parse` reads them."""
-    made = place(program, about)
-    made.add_argument(
-        "--collector",
-        default=os.environ.get(URL, ""),
-        help=f"the collector's URL [{URL}, the one of the state folder]",
-    )
-    return made
-
-
-def place(program: str, about: str) -> argparse.ArgumentParser:
-    """The arguments that say which loop is meant; `parse` reads them."""
+    """The arguments of a job, those that say which loop is meant; `parse` reads them."""
     made = argparse.ArgumentParser(prog=f"python -m {program}", description=about)
     environment = os.environ.get
     made.add_argument(
@@ -86,6 +79,11 @@ def place(program: str, about: str) -> argparse.ArgumentParser:
         help="MLflow's URL [SERINUS_MLFLOW_URL, the one of the state folder]",
     )
     made.add_argument(
+        "--collector",
+        default=environment(URL, ""),
+        help=f"the collector's URL [{URL}, the one of the state folder]",
+    )
+    made.add_argument(
         "--cluster", action="store_true", help="a ModelLoop on Kubernetes; addresses by SERINUS_* variables"
     )
     made.add_argument("--namespace", default="", help="its namespace")
@@ -104,6 +102,18 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> a
     return given
 
 
+def ended(work: Callable[[], int], what: str) -> int:
+    """The exit code of a job's `work`, its own, or 2 for a file with mistakes and 1 when it could not `what`."""
+    try:
+        return work()
+    except SpecError as error:
+        sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
+        return 2
+    except SerinusError as error:
+        sys.stderr.write(f"could not {what}: {error}\n")
+        return 1
+
+
 @contextmanager
 def opened(given: argparse.Namespace) -> Iterator[At]:
     """The loop that the arguments name, for as long as the block lasts. Raises SpecError, Fatal, Unavailable."""
@@ -117,12 +127,14 @@ def opened(given: argparse.Namespace) -> Iterator[At]:
         from serinus.adapters.kube_ledger import KubeLedger
 
         here = platform.from_environment()
+        store = MlflowRegistry(here.mlflow_url)
         kube = Kube.connect()
         spec = held(kube, given.namespace, given.loop)
         models = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="models-")))
         yield At(
-            spec, KubeLedger(kube, given.namespace), MlflowRegistry(here.mlflow_url), models, None,
+            spec, KubeLedger(kube, given.namespace), store, models, None,
             given.namespace, here.collector_url, here.collector_token_path,
+            here.prometheus_url, {"namespace": given.namespace}, lambda: runs.runner(here, spec, store),
         )  # fmt: skip
 
 
@@ -144,9 +156,21 @@ def local(file: Path, state: Path, mlflow: str = "", collector: str = "") -> At:
     known = addresses.load(state / "ports.json")
     if known is None and not mlflow:
         raise Fatal(f"{state} has no loop yet; start one with `serinus up {file}`, or name the addresses")
+    prometheus = ""
     if known is not None:
         mlflow, collector = mlflow or known.url("mlflow"), collector or known.url("collector")
+        prometheus = known.url("prometheus")
+    folder = file.resolve().parent
+
+    def runner() -> Runner:
+        from serinus.adapters.kfp_local import LocalRunner
+
+        environment = {URL: collector} if collector else {}
+        return LocalRunner(
+            state / "runs", runs.PIPELINE, mlflow, folder, spec.spec.training.deadline, environment=environment
+        )
+
     return At(
-        spec, FileLedger(state / "ledger"), MlflowRegistry(mlflow), state / "models", file.resolve().parent,
-        "local", collector, os.environ.get(TOKEN, ""),
+        spec, FileLedger(state / "ledger"), MlflowRegistry(mlflow), state / "models", folder,
+        "local", collector, os.environ.get(TOKEN, ""), prometheus, {}, runner,
     )  # fmt: skip

@@ -8,14 +8,15 @@ from pathlib import Path
 import typer
 
 from serinus import wire
+from services import jobs
 from services.cli import context
 from services.cli.context import Output
-from services.drift import local
+from services.drift import wiring
 
 
 def check(file: Path, state: Path, output: Output) -> None:
     """Look once and print what was found; exit 1 when it could not look."""
-    look = local.check(file, state, datetime.now(UTC))
+    look = wiring.check(jobs.local(file, state), datetime.now(UTC))
     if output == Output.json:
         context.answer(wire.dump(look))
     else:

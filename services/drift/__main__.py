@@ -11,36 +11,27 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from serinus import wire
-from serinus.errors import SerinusError, SpecError
-from services import jobs, platform
-from services.drift import job
+from services import jobs
+from services.drift import job, wiring
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Look once; returns the exit code."""
-    parser = _parser()
+    parser = jobs.parser("services.drift", "Look once for drift.")
+    parser.add_argument(
+        "--prometheus",
+        default=os.environ.get("SERINUS_PROMETHEUS_URL", ""),
+        help="Prometheus' URL [SERINUS_PROMETHEUS_URL, the one of the state folder]",
+    )
     given = jobs.parse(parser, arguments)
-    try:
-        look = _look(given)
-    except SpecError as error:
-        sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
-        return 2
-    except SerinusError as error:
-        sys.stderr.write(f"could not look: {error}\n")
-        return 1
+    return jobs.ended(lambda: _look(given), "look")
+
+
+def _look(given: argparse.Namespace) -> int:
+    with jobs.opened(given) as at:
+        look = wiring.check(at, datetime.now(UTC), given.prometheus)
     sys.stdout.write(wire.dump(look).decode() + "\n" if given.json else _text(look))
     return 0 if look.looked else 1
-
-
-def _look(given: argparse.Namespace) -> job.Look:
-    now = datetime.now(UTC)
-    if given.cluster:
-        from services.drift import cluster
-
-        return cluster.check(platform.from_environment(), given.namespace, given.loop, now)
-    from services.drift import local
-
-    return local.check(given.loop_file, given.state, now, given.prometheus, given.mlflow)
 
 
 def _text(look: job.Look) -> str:
@@ -54,16 +45,6 @@ def _text(look: job.Look) -> str:
     if look.problem:
         lines.append(f"the runner could not be asked, the loop asks again: {look.problem}")
     return "".join(f"{line}\n" for line in lines)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = jobs.place("services.drift", "Look once for drift.")
-    parser.add_argument(
-        "--prometheus",
-        default=os.environ.get("SERINUS_PROMETHEUS_URL", ""),
-        help="Prometheus' URL [SERINUS_PROMETHEUS_URL, the one of the state folder]",
-    )
-    return parser
 
 
 if __name__ == "__main__":

@@ -39,21 +39,6 @@ class Look:
         return self.finding.verdict.outcome != "error"
 
 
-def run(
-    spec: ModelLoop,
-    ledger: Ledger,
-    store: ModelStore,
-    metrics: Metrics,
-    runner: Runner,
-    now: datetime,
-    *,
-    models: Path,
-    records: Open | None = None,
-) -> DriftFinding:
-    """The finding of `check`, for callers who need no more."""
-    return check(spec, ledger, store, metrics, runner, now, models=models, records=records).finding
-
-
 def check(
     spec: ModelLoop,
     ledger: Ledger,

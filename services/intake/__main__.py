@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from serinus import wire
-from serinus.errors import SerinusError, SpecError
 from services import jobs
 from services.intake import job
 
@@ -20,23 +19,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = jobs.parser("services.intake", "Pull labels and count new rows, as far as they are due.")
     parser.add_argument("--always", action="store_true", help="whether or not they are due")
     given = jobs.parse(parser, arguments)
-    try:
-        taken = _run(given)
-    except SpecError as error:
-        sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
-        return 2
-    except SerinusError as error:
-        sys.stderr.write(f"could not take in: {error}\n")
-        return 1
+    return jobs.ended(lambda: _run(given), "take in")
+
+
+def _run(given: argparse.Namespace) -> int:
+    with jobs.opened(given) as at:
+        around = job.Around(at.ledger, at.store, at.collector, at.models, at.folder)
+        taken = job.run(at.spec, around, datetime.now(UTC), always=given.always)
     text = wire.dump(taken).decode() if given.json else "\n".join(job.shown(taken))
     sys.stdout.write(f"{text}\n")
     return 0
-
-
-def _run(given: argparse.Namespace) -> job.Taken:
-    with jobs.opened(given) as at:
-        around = job.Around(at.ledger, at.store, at.collector, at.models, at.folder)
-        return job.run(at.spec, around, datetime.now(UTC), always=given.always)
 
 
 if __name__ == "__main__":

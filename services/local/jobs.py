@@ -55,7 +55,7 @@ class Jobs:
 
     def drift(self, spec: ModelLoop, now: datetime) -> None:
         """One look of the drift job."""
-        drift.run(
+        drift.check(
             spec,
             self._ledger,
             self._store,

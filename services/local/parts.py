@@ -22,6 +22,7 @@ from serinus.adapters.prometheus import PrometheusMetrics
 from serinus.decide.loop import desired_routing
 from serinus.errors import Fatal
 from serinus.spec import ModelLoop
+from services import runs
 from services.driver import Ports
 from services.jobs import URL as COLLECTOR_URL
 from services.local import addresses, programs
@@ -41,7 +42,6 @@ _MLFLOW_TIMEOUT = 5.0  # seconds for a question that takes milliseconds; a look 
 _WATCH = 0.2  # seconds between two looks at the processes
 _START = 120.0  # seconds for a program to answer for the first time
 _SERVE = 60.0  # seconds for the predictors of a loop that goes on to serve again
-_PIPELINE = Path(__file__).resolve().parents[2] / "pipelines" / "compiled" / "training.yaml"
 COLLECTOR = "collector"
 
 
@@ -146,7 +146,7 @@ class Parts:
             registry=self._store,
             runner=LocalRunner(
                 self._state / "runs",
-                _PIPELINE,
+                runs.PIPELINE,
                 self._url("mlflow"),
                 self._folder,
                 deadline,

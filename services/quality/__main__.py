@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from serinus import wire
-from serinus.errors import SerinusError, SpecError
-from serinus.facts import QualityFinding
 from services import jobs
 from services.quality import job
 
@@ -20,22 +18,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Look once; returns the exit code."""
     parser = jobs.parser("services.quality", "Look once at quality in production.")
     given = jobs.parse(parser, arguments)
-    try:
-        finding = _look(given)
-    except SpecError as error:
-        sys.stderr.write("".join(f"{problem}\n" for problem in error.problems))
-        return 2
-    except SerinusError as error:
-        sys.stderr.write(f"could not look: {error}\n")
-        return 1
+    return jobs.ended(lambda: _look(given), "look")
+
+
+def _look(given: argparse.Namespace) -> int:
+    with jobs.opened(given) as at:
+        finding = job.check(at.spec, at.ledger, at.store, at.collector(), datetime.now(UTC), models=at.models)
     text = wire.dump(finding).decode() if given.json else "\n".join(job.shown(finding))
     sys.stdout.write(f"{text}\n")
     return 1 if finding.verdict.outcome == "error" else 0
-
-
-def _look(given: argparse.Namespace) -> QualityFinding:
-    with jobs.opened(given) as at:
-        return job.check(at.spec, at.ledger, at.store, at.collector(), datetime.now(UTC), models=at.models)
 
 
 if __name__ == "__main__":
