@@ -13,7 +13,18 @@ from serinus.facts import CountsQuestion
 from serinus.spec import RolloutSpec
 from tests.simulation.worlds import catalogue
 from tests.simulation.worlds.draw import CHUNK, Floats, Traffic, World
-from tests.simulation.worlds.facts import Clusters, Failures, Harm, Latency, Load, Scenario, Scraping, WarmUp
+from tests.simulation.worlds.facts import (
+    Clusters,
+    Failures,
+    Harm,
+    Latency,
+    Load,
+    Ratio,
+    Scenario,
+    Scraping,
+    Truth,
+    WarmUp,
+)
 from tests.simulation.worlds.play import Ending, run, runs
 from tests.simulation.worlds.scrapes import CANARY, LOOP, SCORES, STABLE, Prometheus, moment
 from tests.simulation.worlds.tell import summary, upper
@@ -29,6 +40,8 @@ def drawn(scenario: Scenario, seconds: int = 1800, weight: int = 20, seed: int =
         np.concatenate([c.outcomes for c in chunks], axis=1),
         np.concatenate([c.buckets for c in chunks], axis=1),
         np.concatenate([c.scores for c in chunks], axis=1),
+        np.concatenate([c.labels for c in chunks], axis=1),
+        np.concatenate([c.parts for c in chunks], axis=1),
         np.concatenate([c.hurt for c in chunks]),
     )
 
@@ -204,6 +217,40 @@ def test_the_canary_is_scraped_later_where_it_is_said_and_an_arm_never_scraped_h
     assert seen.scrapes(STABLE, moment(0), moment(60)) == 4
     assert seen.scrapes(CANARY, moment(15), moment(45)) == 2
     assert seen.increases("something_total", {}, moment(0), moment(60)) == ()
+
+
+def test_labels_come_when_their_kinds_time_is_over_to_the_version_that_answered() -> None:
+    kinds = (Truth(0.5, 0, 0.1, 0.1), Truth(0.5, 30, 0.1, 0.4))
+    seen = Prometheus(World(Scenario("t", truths=kinds), 1, 120))
+    seen.weight = 50
+    seen.run_to(60)
+    seen.weight = 0
+    seen.run_to(120)
+
+    def labelled(version: int, begin: int, end: int) -> tuple[float, float]:
+        right, wrong = seen.increases(counts.LABELLED, {"version": str(version)}, moment(begin), moment(end))
+        return right.increase + wrong.increase, wrong.increase
+
+    assert labelled(CANARY, 0, 30)[0] == pytest.approx(375, abs=60)
+    late = labelled(CANARY, 60, 90)  # of its answers from 30 to 60, after which it had none
+    assert late[0] == pytest.approx(375, abs=60)
+    assert late[1] / late[0] == pytest.approx(0.4, abs=0.08)
+    assert labelled(CANARY, 90, 120) == (0, 0)
+    assert labelled(STABLE, 90, 120)[0] == pytest.approx(1500, abs=120)
+
+
+def test_the_users_own_counters_have_their_shares() -> None:
+    seen = Prometheus(World(Scenario("r", ratios=(Ratio("clicks", "shown", 0.3, 0.2),)), 1, 120))
+    seen.weight = 50
+    seen.run_to(120)
+    shares = []
+    for version in (STABLE, CANARY):
+        part, whole = (
+            seen.increases(name, {"version": str(version)}, moment(0), moment(120))[0].increase
+            for name in ("clicks_total", "shown_total")
+        )
+        shares.append(part / whole)
+    assert shares == pytest.approx([0.3, 0.2], abs=0.03)
 
 
 def test_a_canary_that_fails_always_is_rolled_back_for_harm_and_its_victims_are_counted() -> None:

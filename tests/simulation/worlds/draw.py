@@ -32,12 +32,16 @@ class Traffic:
     """What both arms (0: stable, 1: canary) counted in each second: new counts, not yet summed over time.
 
     outcomes: (2, seconds, 3); buckets: (2, seconds, len(bounds) + 1), by upper bound, not cumulative, the last one is
-    beyond all; scores: (2, seconds, bins); hurt: (seconds,), answers of the canary that stable would have given better.
+    beyond all; scores: (2, seconds, bins); labels: (2, seconds, 2 * truths), right and wrong of each kind, by when
+    it was answered; parts: (2, seconds, ratios); hurt: (seconds,), the canary's answers that stable would have given
+    better.
     """
 
     outcomes: Ints
     buckets: Ints
     scores: Ints
+    labels: Ints
+    parts: Ints
     hurt: Floats
 
 
@@ -98,8 +102,26 @@ class World:
             else:
                 rejected = rejected + come
         answers = ok + errors
-        outcomes = np.stack([ok, rejected, errors], axis=-1)
-        return Traffic(outcomes, rng.multinomial(answers, self._times(span)), self._scores(rng, ok, span), hurt)
+        return Traffic(
+            np.stack([ok, rejected, errors], axis=-1),
+            rng.multinomial(answers, self._times(span)),
+            self._scores(rng, ok, span),
+            self._labels(rng, ok, harmful),
+            self._parts(rng, ok, harmful),
+            hurt,
+        )
+
+    def _parts(self, rng: np.random.Generator, ok: Ints, harmful: npt.NDArray[np.bool_]) -> Ints:
+        parts = [_of_arm(rng, ok, ratio.stable, ratio.canary, harmful) for ratio in self.scenario.ratios]
+        return np.stack(parts, axis=-1) if parts else np.zeros((*ok.shape, 0), dtype=np.int64)
+
+    def _labels(self, rng: np.random.Generator, ok: Ints, harmful: npt.NDArray[np.bool_]) -> Ints:
+        kinds = []
+        for truth in self.scenario.truths:
+            labelled = rng.binomial(ok, truth.share)
+            wrong = _of_arm(rng, labelled, truth.stable, truth.canary, harmful)
+            kinds += [labelled - wrong, wrong]
+        return np.stack(kinds, axis=-1) if kinds else np.zeros((*ok.shape, 0), dtype=np.int64)
 
     def _times(self, span: slice) -> Floats:
         """Shares of answers by latency bucket; shape (2, seconds, buckets)."""
@@ -194,6 +216,14 @@ def _land(cluster: Clusters, events: Floats, span: slice, share: float, rng: np.
     return came
 
 
+def _of_arm(
+    rng: np.random.Generator, trials: Ints, stable: float, canary: float, harmful: npt.NDArray[np.bool_]
+) -> Ints:
+    """How many of each arm's trials; the canary is as stable until its harm begins."""
+    later = np.where(harmful, canary, stable)
+    return rng.binomial(trials, np.stack([np.full_like(later, stable), later]))
+
+
 def _below(latency: Latency, bounds: Floats, factors: Floats) -> Floats:
     """The share of answers within each bound; shape of `factors` with one more axis."""
     scaled = bounds / (latency.median * factors[..., None])
@@ -206,5 +236,7 @@ def _below(latency: Latency, bounds: Floats, factors: Floats) -> Floats:
 def _hurt(scenario: Scenario, harmful: npt.NDArray[np.bool_], rates: Floats) -> Floats:
     """By second: the chance that an answer of the canary is worse than stable's would have been."""
     harm = scenario.harm
-    worse = 1.0 if harm.slower > 1 else harm.constant
+    apart = [abs(d.stable - d.canary) for d in scenario.ratios]
+    apart += [t.share * abs(t.stable - t.canary) for t in scenario.truths]
+    worse = 1.0 if harm.slower > 1 else max(harm.constant, *apart, 0.0)
     return np.asarray(np.maximum(rates[1] - rates[0], harmful * worse))

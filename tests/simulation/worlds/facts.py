@@ -78,6 +78,26 @@ class WarmUp:
 
 
 @dataclass(frozen=True)
+class Truth:
+    """A kind of truth: how common it is, how long its label takes, how often each version is wrong about it."""
+
+    share: float
+    after: int
+    stable: float
+    canary: float
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Two counters of the user's own: `part_total` counts some of the good answers that `whole_total` counts all of."""
+
+    part: str
+    whole: str
+    stable: float  # share that is counted
+    canary: float
+
+
+@dataclass(frozen=True)
 class Harm:
     """What is worse about the canary, from `after` seconds with traffic on. The default: nothing."""
 
@@ -101,9 +121,12 @@ class Scenario:
     warm_up: WarmUp = WarmUp()
     scores: int = 10  # bins of the score, of equal mass
     tilt: float = 0.3  # standard deviation of a wandering log ratio between the score's last and first bins, shared
+    truths: tuple[Truth, ...] = ()  # of answers that get a label; shares sum to 1 at most
+    ratios: tuple[Ratio, ...] = ()
     harm: Harm = Harm()
 
     @property
     def harmed(self) -> bool:
-        """Whether the canary is worse than stable in anything that lasts."""
-        return self.harm != Harm(self.harm.after) or any(c.canary_only for c in self.clusters)
+        """Whether the canary differs from stable in anything that lasts."""
+        differs = any(t.stable != t.canary for t in self.truths) or any(r.stable != r.canary for r in self.ratios)
+        return differs or self.harm != Harm(self.harm.after) or any(c.canary_only for c in self.clusters)

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from serinus.decide.counts import PREDICTIONS, SECONDS
+from serinus.decide.counts import LABELLED, PREDICTIONS, SECONDS
 from serinus.facts import Series
 from serinus.stats.counters import gain
 from tests.simulation.worlds.draw import CHUNK, OUTCOMES, Floats, Ints, World
@@ -30,22 +30,17 @@ class Prometheus:
         self.world, self.now, self.weight = world, 0, 0
         self.hurt = 0.0  # answers of the canary so far that stable would have given better
         self.answered = 0  # the canary's, so far
-        bins, bounds = world.scenario.scores, (*(f"{b:g}" for b in world.bounds), "+Inf")
-        self._columns = (
-            *((PREDICTIONS, "outcome", outcome) for outcome in OUTCOMES),
-            *((SECONDS, "le", bound) for bound in bounds),
-            *((SCORES, "bin", str(i)) for i in range(bins)),
-        )
+        self._columns = _columns(world)
         self._counters = [np.zeros(len(self._columns), dtype=np.int64) for _ in (STABLE, CANARY)]
         self._times: tuple[list[int], list[int]] = ([], [])  # milliseconds
         self._samples: tuple[list[list[int]], list[list[int]]] = ([], [])
         self._rows = _Rows(world)
-        begin = self._columns.index(next(c for c in self._columns if c[0] == SECONDS))
-        end = begin + len(bounds)
-        self._spans = {PREDICTIONS: (0, begin), SECONDS: (begin, end), SCORES: (end, end + bins)}
+        self._known = np.zeros((world.horizon, 2, 2), dtype=np.int64)  # labels by when they come: arm, right or wrong
+        self._of: dict[str, list[int]] = {}
+        for i, (metric, _) in enumerate(self._columns):
+            self._of.setdefault(metric, []).append(i)
         self._labels = [
-            [{"loop": LOOP, "version": str(v), name: value} for _, name, value in self._columns]
-            for v in (STABLE, CANARY)
+            [{"loop": LOOP, "version": str(v), **labels} for _, labels in self._columns] for v in (STABLE, CANARY)
         ]
 
     def run_to(self, second: int) -> None:
@@ -54,9 +49,13 @@ class Prometheus:
             raise ValueError(f"expected a second within the world's {self.world.horizon}, got {second}")
         while self.now < second:
             end = min(second, (self.now // CHUNK + 1) * CHUNK)
-            rows, hurt = self._rows.between(self.now, end, self.weight)
+            rows, labels, hurt = self._rows.between(self.now, end, self.weight)
+            for i, truth in enumerate(self.world.scenario.truths):
+                coming = self._known[self.now + truth.after : end + truth.after]
+                coming += labels[: len(coming), :, 2 * i : 2 * i + 2]
+            counted = np.concatenate([rows, self._known[self.now : end]], axis=-1)
             for arm in (0, 1):
-                self._count(arm, rows[:, arm], end)
+                self._count(arm, counted[:, arm], end)
             self.hurt += float(hurt.sum())
             self.answered += int(rows[:, 1, (0, 2)].sum())
             self.now = end
@@ -77,13 +76,11 @@ class Prometheus:
     def increases(self, metric: str, labels: Mapping[str, str], start: datetime, end: datetime) -> tuple[Series, ...]:
         """What every series of `metric` gained in (start, end]; an arm that was never scraped has none."""
         first, last = _milliseconds(start), _milliseconds(end)
-        if metric not in self._spans:
-            return ()
         found = []
         for arm, version in enumerate((STABLE, CANARY)):
             if labels.get("version", str(version)) != str(version):
                 continue
-            times, (low, high) = self._times[arm], self._spans[metric]
+            times = self._times[arm]
             begin, stop = max(bisect_right(times, first) - 1, 0), bisect_right(times, last)
             if begin == stop:
                 continue
@@ -91,7 +88,7 @@ class Prometheus:
             inside = stop - bisect_right(times, first)
             if not self.world.resets[arm, when[0] // 1000 : when[-1] // 1000].any():
                 samples, when = [samples[0], samples[-1]], [when[0], when[-1]]  # what only grew gained the difference
-            for i in range(low, high):
+            for i in self._of.get(metric, ()):
                 gained = gain([(t, row[i]) for t, row in zip(when, samples, strict=True)], first, last)
                 found.append(Series(self._labels[arm][i], gained.increase, inside))
         return tuple(found)
@@ -103,22 +100,39 @@ class Prometheus:
 
 
 class _Rows:
-    """A world's new counts by the second, in the order of the columns; buckets are summed up to their bounds."""
+    """A world's new counts by the second, in the order of the columns but for labels; buckets summed up to bounds."""
 
     def __init__(self, world: World) -> None:
         self._world, self._key = world, (-1, -1)
         self._counts, self._hurt = np.zeros((CHUNK, 2, 0), dtype=np.int64), np.zeros(CHUNK)
+        self._labels = self._counts
 
-    def between(self, start: int, end: int, weight: int) -> tuple[Ints, Floats]:
-        """Of the seconds [start, end) of one chunk: (seconds, 2, columns) new counts, the canary's answers hurt."""
+    def between(self, start: int, end: int, weight: int) -> tuple[Ints, Ints, Floats]:
+        """Of the seconds [start, end) of one chunk: (seconds, 2, columns) new counts, labels by kind, answers hurt."""
         number, first = divmod(start, CHUNK)
         if (number, weight) != self._key:
             drawn = self._world.chunk(number, weight)
-            every = (drawn.outcomes, drawn.buckets.cumsum(axis=-1), drawn.scores)
+            wholes = np.repeat(drawn.outcomes[..., :1], len(self._world.scenario.ratios), axis=-1)
+            every = (drawn.outcomes, drawn.buckets.cumsum(axis=-1), drawn.scores, drawn.parts, wholes)
             self._counts = np.concatenate(every, axis=-1).transpose(1, 0, 2).copy()
-            self._hurt, self._key = drawn.hurt, (number, weight)
+            self._labels, self._hurt = drawn.labels.transpose(1, 0, 2), drawn.hurt
+            self._key = (number, weight)
         stop = first + end - start
-        return self._counts[first:stop], self._hurt[first:stop]
+        return self._counts[first:stop], self._labels[first:stop], self._hurt[first:stop]
+
+
+def _columns(world: World) -> tuple[tuple[str, dict[str, str]], ...]:
+    """Metric and labels of every series of a version, in the order of the counters."""
+    bounds, ratios = (*(f"{b:g}" for b in world.bounds), "+Inf"), world.scenario.ratios
+    return (
+        *((PREDICTIONS, {"outcome": outcome}) for outcome in OUTCOMES),
+        *((SECONDS, {"le": bound}) for bound in bounds),
+        *((SCORES, {"bin": str(i)}) for i in range(world.scenario.scores)),
+        *((f"{ratio.part}_total", {}) for ratio in ratios),
+        *((f"{ratio.whole}_total", {}) for ratio in ratios),
+        (LABELLED, {"truth": "yes", "predicted": "yes"}),
+        (LABELLED, {"truth": "yes", "predicted": "no"}),
+    )
 
 
 def moment(second: float) -> datetime:
