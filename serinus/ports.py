@@ -179,8 +179,8 @@ class Recorder(Protocol):
         ...
 
     def erase(self, loop: str, ids: Sequence[str] = (), keys: Sequence[str] = ()) -> int:
-        """Forget these predictions and their labels for good: what comes of them later is refused. Returns how many
-        predictions that were.
+        """Forget these predictions and their labels for good: what comes of them later is refused. A request's id
+        stands for all of its rows. Returns how many predictions that were.
         """
         ...
 
@@ -201,7 +201,7 @@ class Records(Protocol):
         ...
 
     def find(self, loop: str, ids: Sequence[str] = (), keys: Sequence[str] = ()) -> tuple[Record, ...]:
-        """The records with these ids or business keys, oldest first."""
+        """The records with these ids or business keys, oldest first. A request's id stands for all of its rows."""
         ...
 
 

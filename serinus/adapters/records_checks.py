@@ -88,6 +88,12 @@ def truth_of(item: Label, now: datetime) -> Truth | str:
     return Truth(kind, name, text, _number(text), ticks(item.at))
 
 
+def request_of(id: str) -> str:
+    """The request of several rows that one with this id would be of, "" when it is none's: `r/7` is of `r`."""
+    request, _, number = id.rpartition("/")
+    return request if number.isascii() and number.isdigit() else ""
+
+
 def hidden(hash_key: bytes, columns: Collection[str]) -> Callable[[str, Value], Value]:
     """What replaces a value of one of `columns` by its keyed hash. Raises Fatal without a key."""
     if columns and not hash_key:

@@ -28,6 +28,10 @@ class Place:
         """The rows of this place in a table."""
         return sa.and_(table.c.namespace == self.namespace, table.c.loop == self.loop)
 
+    def beside(self, table: sa.Table) -> sa.ColumnElement[bool]:
+        """The rows of this place and of the namespace's other loops: what an index by id needs to be known."""
+        return table.c.namespace == self.namespace
+
     def among(self, column: sa.ColumnElement[str], values: Iterable[str]) -> sa.ColumnElement[bool]:
         """Whether the column is one of the values."""
         return sql_engine.among(self.engine, column, list(values))

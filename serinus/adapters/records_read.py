@@ -5,13 +5,15 @@ A label by id beats one by business key, which is the truth of every prediction 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
+from serinus.adapters import sql_engine
+from serinus.adapters.records_checks import Kind, request_of
 from serinus.adapters.records_place import Place
 from serinus.adapters.records_tables import LABELS, PREDICTIONS, moment, ticks
 from serinus.facts import Prediction, Record, RowsQuestion
@@ -41,8 +43,6 @@ _RECORD = sa.select(
     TRUTH.label("truth"),
     VALUE.label("value"),
     KNOWN.label("known"),
-    BY_ID.c.name.is_not(None).label("by_id"),
-    BY_KEY.c.name.is_not(None).label("by_key"),
 ).select_from(JOINED)
 
 
@@ -55,14 +55,40 @@ class Found:
     by_key: bool
 
 
-def named(connection: sa.Connection, place: Place, ids: Sequence[str], keys: Sequence[str]) -> list[Found]:
-    """The records with these ids or business keys, oldest first."""
-    found: dict[str, Found] = {}
-    for column, names in ((P.id, ids), (P.key, keys)):
-        if names:  # one index a question: a planner makes little of an OR
-            query = _RECORD.where(place.of(PREDICTIONS), place.among(column, names))
-            found |= {row.id: _found(row) for row in connection.execute(query)}
-    return sorted(found.values(), key=_age)
+def named(
+    connection: sa.Connection, place: Place, ids: Collection[str], keys: Collection[str], requests: bool = True
+) -> list[Found]:
+    """The records with these ids or business keys, oldest first; `requests`: an id stands for a request's rows too."""
+    rows = predictions(connection, place, ids, keys, requests)
+    by_id = _labels(connection, place, "id", {row.id for row in rows})
+    by_key = _labels(connection, place, "key", {row.key for row in rows if row.key})
+    found = []
+    for row in rows:
+        one, other = by_id.get(row.id), by_key.get(row.key)
+        found.append(_found(row, one or other, one is not None, other is not None))
+    return sorted(found, key=_age)
+
+
+def predictions(
+    connection: sa.Connection, place: Place, ids: Collection[str], keys: Collection[str], requests: bool = True
+) -> list[Any]:
+    """Those with these ids or business keys, each once; `requests`: an id stands for the rows of a request as well."""
+    names, mine = set(ids), place.beside(PREDICTIONS)
+    found = {row.id: row for row in sql_engine.lookup(connection, P.id, names, [*P], mine) if row.loop == place.loop}
+    if requests:
+        for row in sql_engine.below(connection, P.id, names, [*P], mine):
+            if row.loop == place.loop and request_of(row.id) in names:
+                found[row.id] = row
+    found |= {row.id: row for row in sql_engine.lookup(connection, P.key, set(keys), [*P], place.of(PREDICTIONS))}
+    return list(found.values())
+
+
+def _labels(connection: sa.Connection, place: Place, kind: Kind, names: Collection[str]) -> dict[str, Any]:
+    t = LABELS.c
+    what = [t.name, t.truth, t.value, t.at.label("known")]
+    return {
+        row.name: row for row in sql_engine.lookup(connection, t.name, names, what, place.of(LABELS), t.kind == kind)
+    }
 
 
 def rows(connection: sa.Connection, place: Place, question: RowsQuestion) -> list[Found]:
@@ -76,7 +102,8 @@ def rows(connection: sa.Connection, place: Place, question: RowsQuestion) -> lis
         query = query.where(sa.case((P.answer == "", VALUE.is_not(None)), else_=TRUTH.is_not(None)))
     # A hash of id and seed is a fair draw that every database makes alike.
     drawn = query.order_by(sa.func.md5(P.id + f"/{question.seed}"), P.id).limit(min(max(question.limit, 0), _ALL))
-    return sorted((_found(row) for row in connection.execute(drawn)), key=_age)
+    found = (_found(row, row if row.truth is not None else None) for row in connection.execute(drawn))
+    return sorted(found, key=_age)
 
 
 def waiting(connection: sa.Connection, place: Place) -> int:
@@ -85,7 +112,7 @@ def waiting(connection: sa.Connection, place: Place) -> int:
     return connection.scalars(query).one()
 
 
-def _found(row: Any) -> Found:
+def _found(row: Any, label: Any, by_id: bool = False, by_key: bool = False) -> Found:
     prediction = Prediction(
         row.id,
         row.version,
@@ -95,9 +122,10 @@ def _found(row: Any) -> Found:
         row.answer,
         row.key or "",
     )
-    truth = row.truth if row.answer else row.value  # a word is no truth of a regression
-    labelled = None if truth is None else moment(row.known)
-    return Found(Record(prediction, truth, labelled), bool(row.by_id), bool(row.by_key))
+    # A word is no truth of a regression.
+    truth = None if label is None else label.truth if row.answer else label.value
+    labelled = None if truth is None else moment(label.known)
+    return Found(Record(prediction, truth, labelled), by_id, by_key)
 
 
 def _age(found: Found) -> tuple[Any, str]:

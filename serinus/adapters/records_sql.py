@@ -71,9 +71,11 @@ class SqlRecords:
         return self._label(loop, labels, joined=True)
 
     def erase(self, loop: str, ids: Sequence[str] = (), keys: Sequence[str] = ()) -> int:
-        """Forget these predictions and their labels for good; returns how many predictions that were."""
-        some = [[name for name in names if name and sql_engine.storable(name)] for names in (ids, keys)]
-        return records_write.erase(self._place(loop), *some)
+        """Forget these predictions and their labels for good; returns how many predictions that were.
+
+        The id of a request of several rows stands for all of them, `ID/0`, `ID/1`, ..., whether they came or not.
+        """
+        return records_write.erase(self._place(loop), _names(ids), _names(keys))
 
     def expire(self, loop: str, before: datetime) -> int:
         """Forget what was answered before that time, and labels known before it; returns how many rows that were."""
@@ -90,9 +92,10 @@ class SqlRecords:
             return tuple(each.record for each in records_read.rows(connection, self._place(loop), question))
 
     def find(self, loop: str, ids: Sequence[str] = (), keys: Sequence[str] = ()) -> tuple[Record, ...]:
-        """The records with these ids or business keys, oldest first."""
+        """The records with these ids or business keys, oldest first. A request's id stands for all of its rows."""
         with sql_engine.reading(self._engine) as connection:
-            return tuple(each.record for each in records_read.named(connection, self._place(loop), ids, keys))
+            found = records_read.named(connection, self._place(loop), _names(ids), _names(keys))
+            return tuple(each.record for each in found)
 
     def waiting(self, loop: str) -> int:
         """How many labels wait for a prediction that has not come."""
@@ -134,6 +137,11 @@ class SqlRecords:
         for some in _batches(truths):
             found += records_write.label(self._place(loop), some, count, joined)
         return count.taken(), tuple(found)
+
+
+def _names(names: Sequence[str]) -> list[str]:
+    """Those that may be somebody's."""
+    return [name for name in names if name and sql_engine.storable(name)]
 
 
 def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:

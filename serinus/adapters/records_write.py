@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from serinus.adapters import records_read, sql_engine
-from serinus.adapters.records_checks import Kind, Row, Truth, keyed
+from serinus.adapters.records_checks import Kind, Row, Truth, keyed, request_of
 from serinus.adapters.records_place import Place
 from serinus.adapters.records_tables import LABELS, PREDICTIONS, TOMBSTONES, ticks
 from serinus.facts import LabelOutcome, PredictionOutcome, Record, Taken
@@ -49,7 +49,7 @@ def add(place: Place, rows: Sequence[Row], count: Count, joined: bool) -> tuple[
     with sql_engine.writing(place.engine, place.lock) as connection:
         gone = {kind: _erased(connection, place, kind, names) for kind, names in _both(ids, keys)}
         p = PREDICTIONS.c
-        rows_of = sql_engine.lookup(connection, p.id, ids, [p.id, p.loop], _ours(place))
+        rows_of = sql_engine.lookup(connection, p.id, ids, [p.id, p.loop], place.beside(PREDICTIONS))
         held = {id for id, loop in rows_of if loop == place.loop}
         fresh: dict[str, Row] = {}
         outcomes = Count()
@@ -64,7 +64,7 @@ def add(place: Place, rows: Sequence[Row], count: Count, joined: bool) -> tuple[
         waited = _waited(connection, place, fresh.values())
         if fresh:
             sql_engine.insert(connection, PREDICTIONS, list(fresh.values()))
-        found = records_read.named(connection, place, *waited) if joined and any(waited) else []
+        found = records_read.named(connection, place, *waited, requests=False) if joined and any(waited) else []
     _merge(count, outcomes)
     return tuple(each.record for each in found if each.record.prediction.id in fresh and each.record.truth is not None)
 
@@ -88,7 +88,7 @@ def label(place: Place, truths: Sequence[Truth], count: Count, joined: bool) -> 
             by: dict[Kind, list[str]] = {"id": [], "key": []}
             for kind, name in first:
                 by[kind].append(name)
-            found = records_read.named(connection, place, by["id"], by["key"])
+            found = records_read.named(connection, place, by["id"], by["key"], requests=False)
     _merge(count, outcomes)
     return tuple(each.record for each in found if _first_truth(each, first))
 
@@ -144,14 +144,18 @@ def _said(truth: Truth) -> str:
 
 
 def erase(place: Place, ids: Sequence[str], keys: Sequence[str]) -> int:
-    """Forget predictions and what is known of them, and remember that they are gone; returns how many there were."""
+    """Forget predictions and what is known of them, and remember that they are gone; returns how many there were.
+
+    The id of a request stands for all of its rows, those that come later too.
+    """
     with sql_engine.writing(place.engine, place.lock) as connection:
-        p = PREDICTIONS.c
-        query = sa.select(p.id, p.key).where(
-            place.of(PREDICTIONS), sa.or_(place.among(p.id, ids), place.among(p.key, keys))
-        )
-        found = connection.execute(query).all()
-        gone = {*ids, *(row.id for row in found)}
+        p, t = PREDICTIONS.c, LABELS.c
+        found = records_read.predictions(connection, place, ids, keys)
+        requests = set(ids)
+        labels = sql_engine.below(connection, t.name, requests, [t.name, t.kind, t.namespace, t.loop])
+        mine = ("id", place.namespace, place.loop)
+        early = {name for name, *of in labels if tuple(of) == mine and request_of(name) in requests}
+        gone = {*ids, *early, *(row.id for row in found)}
         connection.execute(sa.delete(PREDICTIONS).where(place.of(PREDICTIONS), place.among(p.id, gone)))
         # A key's label goes with the last prediction that has the key.
         touched = {row.key for row in found if row.key} - set(keys)
@@ -162,7 +166,7 @@ def erase(place: Place, ids: Sequence[str], keys: Sequence[str]) -> int:
                 sa.delete(LABELS).where(place.of(LABELS), LABELS.c.kind == kind, place.among(LABELS.c.name, names))
             )
         stones: list[dict[str, str]] = []
-        for kind, some in _both(gone, set(keys)):
+        for kind, some in _both({id for id in gone if request_of(id) not in requests}, set(keys)):
             new = some.difference(_erased(connection, place, kind, some))
             stones += [
                 {"namespace": place.namespace, "loop": place.loop, "kind": kind, "hash": _stone(place, kind, name)}
@@ -200,13 +204,15 @@ def _stone(place: Place, kind: Kind, name: str) -> str:
 
 
 def _erased(connection: sa.Connection, place: Place, kind: Kind, names: Collection[str]) -> Collection[str]:
-    """Those of the names that were erased."""
+    """Those of the names that were erased, be it with the request that they are of."""
     t = TOMBSTONES.c
     mine = sa.and_(place.of(TOMBSTONES), t.kind == kind)
     if not names or connection.execute(sa.select(t.hash).where(mine).limit(1)).first() is None:
         return ()
-    hashes = {_stone(place, kind, name): name for name in names}
-    return {hashes[found] for (found,) in sql_engine.lookup(connection, t.hash, hashes, [t.hash], mine)}
+    requests = {name: request_of(name) for name in names} if kind == "id" else {}
+    hashes = {_stone(place, kind, name): name for name in {*names, *filter(None, requests.values())}}
+    gone = {hashes[found] for (found,) in sql_engine.lookup(connection, t.hash, hashes, [t.hash], mine)}
+    return {name for name in names if name in gone or requests.get(name) in gone}
 
 
 def _held(connection: sa.Connection, place: Place, kind: Kind, names: Collection[str]) -> Held:
@@ -226,7 +232,7 @@ def _known(
     others: set[str] = set()
     regressions = (p.answer == "").label("regression")
     for id, loop, regression in sql_engine.lookup(
-        connection, p.id, names["id"], [p.id, p.loop, regressions], _ours(place)
+        connection, p.id, names["id"], [p.id, p.loop, regressions], place.beside(PREDICTIONS)
     ):
         if loop == place.loop:
             ids[id] = bool(regression)
@@ -234,11 +240,6 @@ def _known(
             others.add(id)
     rows = sql_engine.lookup(connection, p.key, names["key"], [p.key, regressions], place.of(PREDICTIONS))
     return ids, {key: bool(regression) for key, regression in rows}, others - ids.keys()
-
-
-def _ours(place: Place) -> sa.ColumnElement[bool]:
-    """Predictions of the namespace. Who also asks for the loop leads Postgres to the index by time: see `lookup`."""
-    return PREDICTIONS.c.namespace == place.namespace
 
 
 def _waited(connection: sa.Connection, place: Place, rows: Iterable[Row]) -> tuple[list[str], list[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
@@ -159,12 +159,44 @@ def lookup(
     if not values:
         return ()
     if connection.dialect.name == "postgresql":
-        each = sa.func.json_array_elements_text(sa.cast(_document(values), postgresql.JSON)).table_valued("value")
-        given = each.render_derived("given")
-        found = sa.select(*columns).where(column == given.c.value, *where).offset(0).lateral("found")
-        return connection.execute(sa.select(*found.c).select_from(given.join(found, sa.true()))).all()
+        return _one_by_one(connection, values, columns, lambda value: column == value, where)
     among_them = column.in_(sa.select(sa.func.json_each(_document(values)).table_valued("value").c.value))
     return connection.execute(sa.select(*columns).where(among_them, *where)).all()
+
+
+def below(
+    connection: sa.Connection,
+    column: sa.ColumnElement[str],
+    values: Collection[str],
+    columns: Sequence[sa.ColumnElement[Any]],
+    *where: sa.ColumnElement[bool],
+) -> Sequence[Any]:
+    """The same for rows whose `column` is `{value}/` and something. On Postgres it is one in the order of bytes."""
+    if not values:
+        return ()
+
+    def begins(value: Any) -> sa.ColumnElement[bool]:
+        # 0 comes behind / at once.
+        return sa.and_(column >= value.op("||")("/"), column < value.op("||")("0"))
+
+    if connection.dialect.name == "postgresql":
+        return _one_by_one(connection, values, columns, begins, where)
+    query = sa.select(*columns).where(begins(sa.bindparam("value", type_=sa.Text)), *where)
+    return [row for value in values for row in connection.execute(query, {"value": value})]
+
+
+def _one_by_one(
+    connection: sa.Connection,
+    values: Collection[str],
+    columns: Sequence[sa.ColumnElement[Any]],
+    matches: Callable[[Any], sa.ColumnElement[bool]],
+    where: Sequence[sa.ColumnElement[bool]],
+) -> Sequence[Any]:
+    each = sa.func.json_array_elements_text(sa.cast(_document(values), postgresql.JSON)).table_valued("value")
+    given = each.render_derived("given")
+    # With an OFFSET it is planned by itself.
+    found = sa.select(*columns).where(matches(given.c.value), *where).offset(0).lateral("found")
+    return connection.execute(sa.select(*found.c).select_from(given.join(found, sa.true()))).all()
 
 
 def _document(values: Collection[str]) -> sa.BindParameter[str]:
@@ -185,10 +217,10 @@ def insert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[st
         return
     document = sa.cast(sa.bindparam(None, orjson.dumps(list(rows)).decode(), sa.Text), postgresql.JSON)
     # A JSON column's value is text in the document, and becomes JSON behind it.
-    texts = {column.name for column in table.c if isinstance(column.type, sa.Text)}
-    columns = [sa.column(column.name, sa.Text() if column.name in texts else column.type) for column in table.c]
+    json = {c.name for c in table.c if isinstance(c.type.dialect_impl(connection.dialect), postgresql.JSON)}
+    columns = [sa.column(c.name, sa.Text() if isinstance(c.type, sa.Text) else c.type) for c in table.c]
     given = sa.func.json_to_recordset(document).table_valued(*columns).render_derived(with_types=True)
-    values = [sa.cast(given.c[c.name], c.type) if c.name in texts else given.c[c.name] for c in table.c]
+    values = [sa.cast(given.c[c.name], c.type) if c.name in json else given.c[c.name] for c in table.c]
     connection.execute(sa.insert(table).from_select(names, sa.select(*values)))
 
 

@@ -117,6 +117,26 @@ class RecordsPromises(LabelPromises, TallyPromises):
         assert truths(records, "new") == [None]
         assert records.label("a", [label("no", key="k")]) == Taken({"joined": 1}), "the key itself was not erased"
 
+    def test_a_requests_id_stands_for_all_of_its_rows_now_and_later(self, records: Both) -> None:
+        strange = ["r0", "r/x", "r/", "r/1/0", "R/0", "rr/0", "other"]
+        for loop in ("a", "b"):
+            records.add(loop, [prediction(name, n) for n, name in enumerate(["r/0", "r/1", "r/10", *strange])])
+        records.label("a", [label(id="r/1"), label(id="r/7"), label(id="rr/0")])
+        assert [each.prediction.id for each in records.find("a", ["r", "r/10"])] == ["r/0", "r/1", "r/10"]
+        assert records.erase("a", ["r"]) == 3
+        assert [each.prediction.id for each in records.rows("a", RowsQuestion(ALWAYS))] == strange
+        late = [prediction(name) for name in ("r/1", "r/17", "r", "r/x", "r/1/1")]
+        assert said(records.add("a", late)) == ({"erased": 3, "doubled": 1, "new": 1}, 3)
+        labels = [label(id=name) for name in ("r/7", "r/17", "r", "rr/0", "r/8/1")]
+        assert said(records.label("a", labels)) == ({"erased": 3, "same": 1, "waiting": 1}, 3)
+        assert len(records.find("b", ["r"])) == 3, "another loop keeps its own"
+
+    def test_one_row_of_a_request_goes_alone(self, records: Both) -> None:
+        records.add("a", [prediction("r/0"), prediction("r/1", key="k")])
+        assert records.erase("a", ["r/0"], ["k"]) == 2
+        again = [prediction("r/0"), prediction("r/1"), prediction("r/2")]
+        assert said(records.add("a", again)) == ({"erased": 2, "new": 1}, 2)
+
     def test_retention_forgets_what_was_answered_and_known_before(self, records: Both) -> None:
         records.add("a", [prediction("old", 0), prediction("kept", 5), prediction("new", 6)])
         records.label("a", [label(minutes=4, id="early"), label(minutes=5, id="new"), label(minutes=7, id="old")])

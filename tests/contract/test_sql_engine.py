@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 
 from serinus.adapters import migrations, sql_engine
 from serinus.adapters.records_sql import SqlRecords
-from serinus.adapters.records_tables import METADATA
+from serinus.adapters.records_tables import METADATA, NAME
 from serinus.errors import Fatal, Unavailable
 from serinus.facts import RowsQuestion, Taken
 from tests.contract.records_cases import ALWAYS, label, prediction, truths
@@ -41,11 +41,32 @@ def test_a_writer_that_waits_too_long_for_another_says_so(url: str, monkeypatch:
 
 
 def test_the_migrations_make_the_tables_that_the_code_knows(engine: sa.Engine) -> None:
-    with engine.connect() as connection:
+    plain = sa.create_engine(engine.url)  # to look at tables SQLAlchemy reads JSON, which ours leaves as it is
+    with plain.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": "serinus_schema"})
         assert compare_metadata(context, METADATA) == []
-    primary = {name: sa.inspect(engine).get_pk_constraint(name)["constrained_columns"] for name in METADATA.tables}
+    primary = {name: sa.inspect(plain).get_pk_constraint(name)["constrained_columns"] for name in METADATA.tables}
     assert primary == {name: [c.name for c in table.primary_key] for name, table in METADATA.tables.items()}
+    if engine.dialect.name == "postgresql":
+        kept = {name: {c["name"]: c["type"] for c in sa.inspect(plain).get_columns(name)} for name in METADATA.tables}
+        assert {name for table in kept.values() for name, kind in table.items() if getattr(kind, "collation", "")} == {
+            column.name for table in METADATA.tables.values() for column in table.c if column.type is NAME
+        }
+    plain.dispose()
+
+
+def test_a_database_of_an_older_release_keeps_its_rows(url: str) -> None:
+    engine = sql_engine.connect(url)
+    with sql_engine.writing(engine, "migrations") as connection:
+        command.upgrade(migrations.config(connection), "0002")
+    records = SqlRecords(engine, "ns", KEY)
+    records.add("a", [prediction("r/0", key="k"), prediction("r/1")])
+    records.label("a", [label("no", key="k"), label("yes", id="r/1")])
+    migrations.up(engine)
+    assert truths(records, "r/0", "r/1") == ["no", "yes"]
+    assert records.add("a", [prediction("r/0"), prediction("r/2")]) == Taken({"doubled": 1, "new": 1})
+    assert records.erase("a", ["r"]) == 3
+    engine.dispose()
 
 
 def test_programs_that_start_at_once_migrate_once(url: str) -> None:
