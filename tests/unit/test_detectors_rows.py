@@ -26,9 +26,35 @@ def parcels(seed: int, rows: int = 300, heavier: float = 0.0, south: float = 0.3
     }
 
 
-@DETECTORS
-def test_samples_of_one_distribution_are_not_told_apart(detector: str) -> None:
-    assert TABLE[detector](parcels(1), parcels(2)) > 0.05
+def clean(seed: int, rows: int) -> Sample:
+    """As `parcels`, and a column of so many categories that each sample has some that the other has not."""
+    town = np.random.default_rng([seed, 1]).zipf(1.5, rows)
+    return {**parcels(seed, rows), "town": [f"town {min(t, 200)}" for t in town.tolist()]}
+
+
+@pytest.mark.parametrize(
+    ("detector", "pairs", "rows", "at_most"),
+    [("mmd", 80, (100, 100), 9), ("tabular", 80, (600, 60), 9), ("classifier", 12, (100, 100), 3)],
+)
+def test_samples_of_one_distribution_are_told_apart_as_seldom_as_the_level_says(
+    detector: str, pairs: int, rows: tuple[int, int], at_most: int
+) -> None:
+    """At 5 %: 4 of 80, over 9 of 80 in one run of a hundred; `benchmarks/second_looks.py` counts many more."""
+    found = [TABLE[detector](clean(2 * i, rows[0]), clean(2 * i + 1, rows[1])) for i in range(pairs)]
+    assert sum(p < 0.05 for p in found) <= at_most
+
+
+def test_points_do_not_depend_on_which_of_the_samples_a_row_is_in() -> None:
+    one, other = clean(1, 60), clean(2, 40)
+    there, back = spread(one, other), spread(other, one)
+    assert np.allclose(there[0], back[1])
+    assert np.allclose(there[1], back[0])
+
+
+def test_categories_too_rare_for_a_chi_squared_test_count_as_one() -> None:
+    before, after, _ = codes({"c": ["a"] * 10 + ["b"] * 9 + ["x"]}, {"c": ["b"] * 5 + ["a"] * 13 + ["y", None]})
+    assert before[:, 0].tolist() == [0.0] * 10 + [1.0] * 9 + [2.0]
+    assert after[:, 0].tolist() == [1.0] * 5 + [0.0] * 13 + [2.0, 2.0]
 
 
 @DETECTORS
@@ -82,9 +108,11 @@ def test_the_discrepancy_is_the_unbiased_estimate_whatever_the_size_of_a_block(m
 
 
 def test_a_missing_number_is_smaller_than_all_others_and_a_missing_category_is_one() -> None:
-    before, after, categories = codes({"x": [1.0, None], "c": ["a", None]}, {"x": [-3.0, 2.0], "c": ["b", "a"]})
-    assert before.tolist() == [[1.0, 0.0], [-4.0, 1.0]]
-    assert after.tolist() == [[-3.0, 2.0], [2.0, 0.0]]
+    before, after, categories = codes(
+        {"x": [1.0, None] * 5, "c": ["a", None] * 5}, {"x": [-3.0, 2.0] * 5, "c": [None, "a"] * 5}
+    )
+    assert before.tolist() == [[1.0, 0.0], [-4.0, 1.0]] * 5
+    assert after.tolist() == [[-3.0, 1.0], [2.0, 0.0]] * 5
     assert categories == [1]
 
 

@@ -63,8 +63,12 @@ def distances(before: Matrix, after: Matrix, permutations: int, rng: np.random.G
 
 
 def _width(before: Matrix, after: Matrix, rng: np.random.Generator) -> float:
-    """The median of the squared distances between rows, of some rows of both samples: alibi-detect's usual width."""
-    some = np.vstack([x[rng.permutation(len(x))[:_MEDIAN]] for x in (before, after)])
+    """The median of the squared distances between rows, of some rows of both samples: alibi-detect's usual width.
+
+    Drawn from both together: the permutations share this width, so that it must not depend on which row is in which.
+    """
+    rows = np.vstack([before, after])
+    some = rows[rng.permutation(len(rows))[: 2 * _MEDIAN]]
     norms = (some**2).sum(axis=1)
     squared = norms[:, None] + norms[None, :] - 2 * some @ some.T
     median = float(np.median(squared[np.triu_indices(len(some), 1)]))
