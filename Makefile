@@ -32,7 +32,7 @@ run: setup ## Watch the whole loop close on real flights (about seven minutes)
 
 .PHONY: test
 test: setup ## Run every test that needs no Kubernetes
-	$(RUN) pytest -n 3 --dist loadfile $(PYTEST)
+	$(RUN) pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 .PHONY: test-kube
 test-kube: setup ## Tests on a real API server: KUBEBUILDER_ASSETS is a folder with etcd, kube-apiserver and kubectl
@@ -126,11 +126,12 @@ kind-down: ## Take that cluster away
 	@tools/kind-down
 
 .PHONY: test-images
-test-images: setup ## Build what the tests on a cluster need besides: images as users derive them from ours
+test-images: setup ## Build what the tests on a cluster need besides: images as users derive them from ours, a Postgres
 	rm -rf .cache/test-images
 	$(RUN) tests.cluster.images .cache/test-images
 	$(IMAGE_BUILD) --tag serinus-test/pipeline:1 .cache/test-images/pipeline
 	$(IMAGE_BUILD) --tag serinus-test/predictor:1 .cache/test-images/predictor
+	$(IMAGE_BUILD) --tag serinus-test/postgres:1 tests/cluster/postgres
 
 .PHONY: clean
 clean: ## Remove what was built; .serinus folders of loops stay

@@ -17,6 +17,7 @@ from tests.cluster.installation import NAMESPACE, RELEASE, Installation, forward
 from tests.servers.envoy import until
 
 SERVICE, PORT = f"{RELEASE}-collector", 8085
+COMPONENT = {"app.kubernetes.io/component": "collector"}
 
 
 @contextlib.contextmanager
@@ -74,6 +75,16 @@ def client(url: str, namespace: str, bearer: str, folder: Path) -> CollectorClie
     return CollectorClient(url, namespace, str(path))
 
 
+def settled(installation: Installation, count: int) -> None:
+    """Wait until so many of its pods are ready, and no other one is there any longer."""
+
+    def alone() -> bool:
+        pods = installation.kube.list(PODS, NAMESPACE, COMPONENT)
+        return len(pods) == count and all(map(_ready, pods))
+
+    until(alone, f"{count} collectors", 120)
+
+
 def killed(installation: Installation) -> None:
     """The collector's pod, at once; waits until another one is ready."""
     before = {p["metadata"]["name"] for p in _pods(installation)}
@@ -83,7 +94,7 @@ def killed(installation: Installation) -> None:
 
 
 def _pods(installation: Installation) -> list[dict[str, Any]]:
-    pods = installation.kube.list(PODS, NAMESPACE, {"app.kubernetes.io/component": "collector"})
+    pods = installation.kube.list(PODS, NAMESPACE, COMPONENT)
     return [p for p in pods if "deletionTimestamp" not in p["metadata"]]
 
 

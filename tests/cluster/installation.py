@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from serinus.adapters.kube import PODS, Kind, Kube
+from serinus.render.collecting import Collector
 from tests.cluster import images
 
 ROOT = images.ROOT
@@ -31,7 +32,8 @@ PROMETHEUS = os.environ.get("SERINUS_TEST_PROMETHEUS", "http://prometheus.monito
 GATEWAYS = Kind("gateway.networking.k8s.io/v1", "gateways", "Gateway")
 NAMESPACES = Kind("v1", "namespaces", "Namespace", namespaced=False)
 PVCS = Kind("v1", "persistentvolumeclaims", "PersistentVolumeClaim")
-STANDIN = "kfp-standin"
+STANDIN, RUNNER = "kfp-standin", "pipeline-runner"
+"""The stand-in for Kubeflow Pipelines, and the account of its runs, as a standalone Kubeflow names it."""
 LEFT = "serinus-test/loop"
 """Label of the namespaces that tests make for loops."""
 
@@ -188,6 +190,8 @@ def _remove(kube: Kube) -> None:
 
 def _standin() -> dict[str, Any]:
     labels = {"app": STANDIN}
+    token = Collector("", "/var/run/secrets/serinus/collector/token").volume  # as docs/pipeline-runs.md has it mounted
+    assert token is not None
     container = {
         "name": STANDIN,
         "image": images.PIPELINE,
@@ -206,14 +210,16 @@ def _standin() -> dict[str, Any]:
         "ports": [{"containerPort": 8888}],
         "readinessProbe": {"httpGet": {"path": "/apis/v2beta1/healthz", "port": 8888}, "periodSeconds": 1},
         "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}},
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, token[1]],  # noqa: S108
     }
-    pod = {"containers": [container], "volumes": [{"name": "tmp", "emptyDir": {}}]}
+    volumes = [{"name": "tmp", "emptyDir": {}}, token[0]]
+    pod = {"serviceAccountName": RUNNER, "containers": [container], "volumes": volumes}
     meta = {"name": STANDIN, "namespace": NAMESPACE, "labels": labels}
     return {
         "apiVersion": "v1",
         "kind": "List",
         "items": [
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {**meta, "name": RUNNER}},
             {
                 "apiVersion": "apps/v1",
                 "kind": "Deployment",

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from serinus.adapters.kube import PODS
+from serinus.errors import Forbidden
+from serinus.facts import Deed
 from serinus.render import names
 from services.platform import Platform
 from tests.cluster import collecting, loops
 from tests.cluster.collecting import SERVICE, asked, label, prediction, token
-from tests.cluster.installation import NAMESPACE, Installation, kubectl
+from tests.cluster.installation import NAMESPACE, ROOT, Installation, kubectl, run
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -74,6 +77,29 @@ def test_only_who_may_is_listened_to(serinus: Installation, tmp_path: Path) -> N
         assert [asked(url, "/audit", trail, who).status_code for who in (operator, mine, labeller)] == [200, 403, 403]
         refused = asked(url, f"{here}/labels", label("a"), stranger).text
         assert f"system:serviceaccount:{space}:stranger may not create modelloops.serinus.dev/labels" in refused
+
+
+def test_an_operator_of_one_namespace_tells_anothers_collector_of_its_own_loops_and_of_no_others(
+    serinus: Installation, tmp_path: Path
+) -> None:
+    """By the account and the Role that the chart gives it."""
+    with loops.loop(serinus, tmp_path) as team, collecting.reached() as url:
+        space, chart = team.namespace, ROOT / "charts" / "serinus"
+        values = ("-f", str(chart / "ci" / "namespaced-values.yaml"), "--set", f"watchNamespace={space}")
+        made = run("helm", "template", "team", str(chart), "-n", space, *values, "-s", "templates/operator/rbac.yaml")
+        kubectl("-n", space, "apply", "--server-side", "-f", "-", stdin=made)
+        client = collecting.client(url, space, token(space, "team-serinus-operator"), tmp_path)
+
+        def told(namespace: str) -> int:
+            at = datetime.now(UTC)
+            return client.append(
+                [Deed(f"{space}-{namespace}", "flights", at, "Promoted", "ann", "", namespace=namespace)]
+            )
+
+        assert told(space) == 1
+        for elsewhere in (NAMESPACE, ""):
+            with pytest.raises(Forbidden, match="may not create modelloops"):
+                told(elsewhere)
 
 
 def test_a_pod_whose_account_is_not_allowed_can_post_neither_labels_nor_predictions(

@@ -9,6 +9,8 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
+import yaml
+
 from serinus import wire
 from serinus.adapters import kfp_local_folder as folder
 from serinus.facts import RunRequest
@@ -28,6 +30,7 @@ def start(run: Path, pipeline: str, parameters: dict[str, object], created: date
     environment = {
         "OMP_WAIT_POLICY": "passive",
         **os.environ,
+        **_told(pipeline),
         folder.VARIABLE: str(run),
         "KFP_POD_NAME": f"standin-{run.name}",  # as the launcher tells every step
         "KFP_POD_UID": run.name,
@@ -42,6 +45,12 @@ def start(run: Path, pipeline: str, parameters: dict[str, object], created: date
             start_new_session=True,
         )  # fmt: skip
     _children.append(child)
+
+
+def _told(pipeline: str) -> dict[str, str]:
+    """The variables of the steps' containers, which KFP's local runner leaves out; here all steps have the same."""
+    executors = next(yaml.safe_load_all(pipeline))["deploymentSpec"]["executors"].values()
+    return {each["name"]: each["value"] for made in executors for each in made["container"].get("env", ())}
 
 
 def fail(run: Path) -> None:
