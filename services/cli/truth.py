@@ -75,7 +75,10 @@ def erase(
         ),
     ],
     ids: Annotated[
-        list[str] | None, typer.Option("--id", metavar="ID", help="Of a prediction; again.", show_default=False)
+        list[str] | None,
+        typer.Option(
+            "--id", metavar="ID", help="Of a prediction, or of a request with all its rows; again.", show_default=False
+        ),
     ] = None,
     keys: Annotated[
         list[str] | None, typer.Option("--key", metavar="KEY", help="A business key; again.", show_default=False)
@@ -90,21 +93,24 @@ def erase(
     cluster: ContextOption = None,
     collector: CollectorOption = "",
     token: TokenOption = None,
+    mlflow: MlflowOption = "",
 ) -> None:
     """Forget predictions and their labels for good, by id or by business key.
 
-    What comes of them later is refused. Who did it and why is in the audit trail.
+    What comes of them later is refused. Who did it and why is in the audit trail. Datasets that versions were made from
+    are not reached; which ones may hold the same rows is said.
     """
     from services.cli import erase as body
     from services.cli.records import Where
 
     with errors():
-        body.erase(Where(state, loop, namespace, cluster, collector, token), ids or (), keys or (), by, reason, yes)
+        where = Where(state, loop, namespace, cluster, collector, token, mlflow)
+        body.erase(where, ids or (), keys or (), by, reason, yes)
 
 
 def which(
     prediction: Annotated[
-        str, typer.Argument(help="The id that the answer came with; a row of several is ID/0, ID/1, ...")
+        str, typer.Argument(help="The id that the answer came with: all of its rows. One of several is ID/0, ID/1, ...")
     ] = "",
     key: Annotated[str, typer.Option("--key", help="All answers with this business key instead.")] = "",
     state: StateOption = STATE,

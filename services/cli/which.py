@@ -18,7 +18,7 @@ from services.cli.context import Output
 from services.cli.records import Kept, Where, kept
 
 _EVENTS = 10_000  # that are searched for the version's
-_SHOWN = 20  # records of one key
+_SHOWN = 20  # records of one key or request
 _LET_IN = ("Approved", "AwaitingApproval", "RolloutStarted", "Promoted", "RolledBack", "BroughtBack", "Rejected")
 
 
@@ -39,27 +39,33 @@ def which(where: Where, id: str, key: str, output: Output) -> None:
     if output == Output.json:
         context.answer(wire.dump(answers))
         return
-    for answer in answers[-_SHOWN:]:
+    for answer in answers[:_SHOWN] if id else answers[-_SHOWN:]:
         context.show(Group(*shown(answer)))
     if len(answers) > _SHOWN:
-        context.say(f"These are the latest {_SHOWN} of {len(answers)}; `-o json` has all of them.")
+        context.say(
+            f"These are the {'first' if id else 'latest'} {_SHOWN} of {len(answers)}; `-o json` has all of them."
+        )
 
 
 def found(records: Kept, id: str, key: str) -> tuple[Answer, ...]:
     """Everything of that id, of the rows of that request, or of that key; oldest first."""
-    ids = (id, f"{id}/0") if id else ()
-    answered = records.client.find(records.loop, ids, (key,) if key else ())
+    answered = records.client.find(records.loop, (id,) if id else (), (key,) if key else ())
     if not answered:
         what = f"prediction {id}" if id else f"a prediction with the key {key}"
         raise Fatal(
             f"{records.loop} keeps nothing of {what}: it was never given, was not in the sample"
             f" (spec.collect.sample), is older than {'spec.collect.retention'}, or was erased"
         )
-    if id and all(record.prediction.id != id for record in answered):
-        raise Fatal(f"{id} was a request of several rows; name one of them: {id}/0 is the first")
     events = records.place.events(_EVENTS)
     versions = {number: _version(records, number, events) for number in {r.prediction.version for r in answered}}
+    if id:
+        answered = tuple(sorted(answered, key=_row))
     return tuple(Answer(record, *versions[record.prediction.version]) for record in answered)
+
+
+def _row(record: Record) -> tuple[int, str]:
+    """Row 10 of a request comes behind row 9."""
+    return len(record.prediction.id), record.prediction.id
 
 
 def _version(

@@ -150,7 +150,8 @@ def test_which_says_what_answered_made_of_what_and_what_was_true(loop: Loop, giv
     text = said(loop, "which", f"{given.batch}/1")
     for words in ("not known yet", "rows of made up", found["version"]["trigger"]):
         assert words in text
-    assert f"{given.batch}/0 is the first" in said(loop, "which", given.batch, code=1)
+    both = answered(loop, "which", given.batch)
+    assert [each["record"]["prediction"]["id"] for each in both] == [f"{given.batch}/0", f"{given.batch}/1"]
     assert "keeps nothing of prediction nobody" in said(loop, "which", "nobody", code=1)
 
 
@@ -175,6 +176,7 @@ def test_somebody_is_forgotten_for_good_with_who_and_why(loop: Loop, given: Give
     assert kept(loop, "gone")
     text = said(loop, "erase", "--key", "gone", "--reason", "asked for on paper", "--by", "ann", "--yes")
     assert "1 predictions of parcels were erased" in text
+    assert "No version was made from production" in text
     assert "or was erased" in said(loop, "which", "--key", "gone", code=1)
     labels = loop.folder / "more.jsonl"
     labels.write_text(json.dumps({"key": "gone", "truth": given.other}))
