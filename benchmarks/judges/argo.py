@@ -27,10 +27,6 @@ class Rules:
     failures: int = 3
 
 
-STRICT = Rules(interval=60, window=60, success=0.99)
-"""The same with the limit that Flagger's documentation has, measured every minute over the minute."""
-
-
 def failed(rules: Rules, canary: Measured) -> bool:
     """Whether a measurement fails."""
     return not 1 - canary.error_rate >= rules.success  # NaN is no success

@@ -23,7 +23,6 @@ NOTES = {
     "([docs](https://docs.flagger.app/usage/deployment-strategies#canary-release))",
     "Argo Rollouts": "20, 40, 60, 80 % for ten minutes each; success under 95 % in three measurements five minutes "
     "apart aborts ([docs](https://argo-rollouts.readthedocs.io/en/stable/features/analysis/#background-analysis))",
-    "Argo Rollouts, 99 %, 1 min": "the same with the limit of 99 %, measured every minute over the minute",
     "Kayenta": "three runs of an hour at 10 %, Mann-Whitney on the minutes' error rate and P99, scores 75 and 95 "
     "([docs](https://spinnaker.io/docs/guides/user/canary/best-practices/))",
     "SageMaker": "30 % for ten minutes, then everything for ten; alarms on two periods in a row with over 1 % errors "
@@ -103,7 +102,7 @@ def _dots(cells: Sequence[Cell], value: Callable[[Cell], float], label: str, pat
     cases = list(dict.fromkeys(c.case for c in cells))
     figure = Figure(figsize=(9, 0.42 * len(cases) + 1.4), layout="constrained")
     axes = figure.subplots()
-    for rule, marker in zip(RULES, "Dosv^P", strict=True):
+    for rule, marker in zip(RULES, "Dosv^", strict=True):
         mine = [c for c in cells if c.rule == rule]
         axes.plot([value(c) for c in mine], [cases.index(c.case) for c in mine], marker, label=rule, alpha=0.8)
     axes.set_yticks(range(len(cases)), cases)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.judges.argo import STRICT, Argo
+from benchmarks.judges.argo import Argo
 from benchmarks.judges.flagger import Flagger
 from benchmarks.judges.kayenta import Kayenta
 from benchmarks.judges.sagemaker import SageMaker
@@ -24,7 +24,6 @@ RULES: dict[str, Callable[[Case, int], Pilot]] = {
     OURS: lambda case, _: Serinus(model_loop(case.spec), case.scenario.scraping.every),
     "Flagger": lambda _, __: Flagger(),
     "Argo Rollouts": lambda _, __: Argo(),
-    "Argo Rollouts, 99 %, 1 min": lambda _, __: Argo(STRICT),
     "Kayenta": lambda _, seed: Kayenta(seed=seed),
     "SageMaker": lambda _, __: SageMaker(),
 }

@@ -64,7 +64,6 @@ def test_argo_steps_every_ten_minutes_and_takes_no_number_for_a_failure() -> Non
     assert not argo.failed(rules, Measured(100, 5))
     assert argo.failed(rules, Measured(100, 6))
     assert argo.failed(rules, Measured())
-    assert argo.failed(argo.STRICT, Measured(100, 2))
 
 
 def test_sagemaker_alarms_when_two_periods_in_a_row_are_over_and_a_missing_one_is_not() -> None:
