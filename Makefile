@@ -101,6 +101,11 @@ bench-estimate: setup ## Accuracy before labels come: ours, NannyML's (in an env
 bench-triggers: setup ## What drift and quality as triggers gain on a year of flights, in replayed time
 	$(RUN) benchmarks.flights_triggers
 
+.PHONY: bench-judges
+bench-judges: setup ## Our judge beside other tools' documented rules, 400 seeds a cell: half an hour on two processors
+	$(RUN) benchmarks.judges --seeds 400 --processes 2 --json docs/benchmarks/judges.json
+	$(RUN) benchmarks.judges.page
+
 # Images are called after the project and tagged with its version, which is in pyproject.toml alone.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE_BUILDER ?= $(firstword $(foreach tool,docker podman buildah,$(shell command -v $(tool) 2>/dev/null)) docker)
