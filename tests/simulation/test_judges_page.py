@@ -1,0 +1,39 @@
+"""That the page of the comparison says what its cells say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.judges.page import page, plots
+from benchmarks.judges.table import OURS, Cell
+
+GOOD = Cell("constant, 5/s", OURS, False, 400, 0.005, 0.016, 0.01, 0.985, 0.99, 600.0, 900.0, 0.0, 0.1)
+WORSE = Cell("twice as slow, 50/s", OURS, True, 400, 0.9, 0.92, 0.0, 0.1, 0.12, 40.0, 55.0, 812.4, 0.1)
+CELLS = (
+    GOOD,
+    replace(GOOD, rule="Flagger", rolled_back=0.182, rolled_back_at_most=0.217, timed_out=0.0, median=420.0),
+    WORSE,
+    replace(WORSE, rule="Flagger", promoted=1.0, median=None, late=None, hurt=6727.0),
+)
+
+
+def test_the_page_has_every_figure_and_sets_apart_rules_that_throw_good_canaries_back() -> None:
+    text = page(CELLS)
+    assert "| constant, 5/s | 0.5% (≤ 1.6%) [1.0%] | **18.2% (≤ 21.7%)** |" in text
+    assert "| constant, 5/s | 600 s | 420 s |" in text
+    assert "| twice as slow, 50/s | 10.0% | 100.0% |" in text
+    assert "| twice as slow, 50/s | 40 s, 55 s | never, never |" in text
+    assert "| twice as slow, 50/s | 812 | 6,727 |" in text
+    assert "400 seeds a cell" in text
+    assert f"in every world above: {OURS}." in text
+    assert "60 to 400 seeds" in page((*CELLS[1:], replace(GOOD, seeds=60)))
+
+
+def test_the_plots_are_the_same_bytes_for_the_same_cells(tmp_path: Path) -> None:
+    plots(CELLS, tmp_path)
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    plots(CELLS, tmp_path)
+    assert set(first) == {"judges-false.svg", "judges-hurt.svg"}
+    assert first == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert b"twice as slow" in first["judges-hurt.svg"]
