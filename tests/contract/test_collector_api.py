@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 
+import orjson
 import pytest
 
 from serinus.adapters.collector_api import CollectorClient
+from serinus.adapters.records_tables import ticks
 from serinus.decide.audit import verify
+from serinus.facts import Prediction, Taken
 from tests.contract.audit_suite import AuditPromises, deed
 from tests.contract.records_cases import Both, Open
 from tests.contract.records_suite import RecordsPromises
@@ -38,6 +43,30 @@ class TestRecords(RecordsPromises):
     @pytest.fixture
     def open(self, server: Collector) -> Open:
         return server.client
+
+    @pytest.fixture
+    def away(self, nobody: CollectorClient) -> Both:
+        return nobody
+
+
+class _ByColumns(CollectorClient):
+    """Posts predictions as predictors do."""
+
+    def add(self, loop: str, predictions: Sequence[Prediction]) -> Taken:
+        outcomes, problems = Counter[str](), tuple[str, ...]()
+        for (version, names), some in groupby(predictions, lambda p: (p.version, list(p.features))):
+            rows = [[p.id, ticks(p.time), p.score, p.answer, p.key, *p.features.values()] for p in some]
+            body = orjson.dumps({"version": version, "features": names, "rows": rows})
+            answer = orjson.loads(self._send("POST", f"{self._place(loop)}/predictions", body))
+            outcomes.update(answer["outcomes"])
+            problems += tuple(answer["problems"])
+        return Taken(dict(outcomes), problems)
+
+
+class TestRecordsByColumns(RecordsPromises):
+    @pytest.fixture
+    def open(self, server: Collector) -> Open:
+        return lambda namespace: _ByColumns(server.url, namespace, by="ann")
 
     @pytest.fixture
     def away(self, nobody: CollectorClient) -> Both:

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from serinus.adapters.collector_api import CollectorClient
+from serinus.adapters.records_tables import ticks
 from serinus.decide.audit import pseudonym, verify
 from serinus.errors import Fatal
 from serinus.facts import Label, Prediction, RowsQuestion, Taken, TallyQuestion, Window
@@ -65,6 +66,33 @@ def test_of_a_batch_the_good_rows_are_kept_and_the_others_are_named(server: Coll
     assert found[0].prediction.features == {"n": 1.0, "city": "Zürich"}
 
 
+def test_of_rows_by_columns_the_good_ones_are_kept_and_the_others_are_named(server: Collector) -> None:
+    def cells(name: object, time: object = ticks(NOW), score: object = 0.25, number: object = 1.5) -> list[object]:
+        return [name, time, score, "no", "", number, "Zürich"]
+
+    wrong = [17, ["x"], cells(1), cells("x", "today"), cells("x", 2**62), cells("x", score="much"), cells("x", score=2),
+             cells("x", number=[1])]  # fmt: skip
+    body = {"version": 3, "features": ["n", "city"], "rows": [cells("a"), *wrong, cells("a"), cells("b")]}
+    answer = post(server, "/loops/team/columns/predictions", body)
+    assert answer.status_code == 200
+    assert answer.json()["outcomes"] == {"new": 2, "doubled": 1, "invalid": 8}
+    assert answer.json()["problems"] == [
+        "rows[1]: expected a list of 7: id, time, score, answer, key and 2 features, got 17",
+        "rows[2]: expected a list of 7: id, time, score, answer, key and 2 features, got a list of 1",
+        "rows[3]: id: expected a text, got 1",
+        "rows[4]: time: expected microseconds since 1970, got 'today'",
+        "rows[5]: time: expected microseconds since 1970, got 4611686018427387904",
+        "rows[6]: score: expected a finite number, got 'much'",
+        "prediction 'x': expected a score from 0 to 1, got 2",
+        "prediction 'x': expected numbers and text as score and features:"
+        " float() argument must be a string or a real number, not 'list'",
+    ]
+    found = server.client("team").find("columns", ["a", "b", "x"])
+    assert [record.prediction.id for record in found] == ["a", "b"]
+    assert found[0].prediction == prediction("a", version=3, score=0.25, features={"n": 1.5, "city": "Zürich"})
+    assert post(server, "/loops/team/columns/predictions", {**body, "rows": []}).json()["outcomes"] == {}
+
+
 def test_labels_come_as_json_and_as_csv(server: Collector) -> None:
     client = server.client()
     client.add("labels", [prediction(name, key=f"k{name}") for name in "abcdef"])
@@ -89,6 +117,12 @@ def test_labels_come_as_json_and_as_csv(server: Collector) -> None:
         ("predictions", JSON, b"[]", 400, "expected a JSON object"),
         ("predictions", JSON, b"{}", 400, "predictions: expected a list"),
         ("predictions", JSON, b'{"predictions": [], "hash": "a"}', 400, "hash: expected a list"),
+        ("predictions", JSON, b'{"rows": 7, "version": 1, "features": []}', 400, "rows: expected a list, got 7"),
+        ("predictions", JSON, b'{"rows": [], "version": "1"}', 400, "version: expected a whole number, got '1'"),
+        ("predictions", JSON, b'{"rows": [], "version": 1, "features": "n"}', 400, "features: expected a list"),
+        ("predictions", JSON, b'{"rows": [], "version": 1, "features": [1]}', 400, "features: expected a list"),
+        ("predictions", JSON, b'{"rows": [], "version": 1, "features": ["n", "n"]}', 400, "each once"),
+        ("predictions", JSON, b'{"rows": [], "predictions": []}', 400, "either predictions or rows"),
         ("predictions", {"content-type": "text/plain"}, b'{"predictions": []}', 415, "content type application/json"),
         ("predictions", {**JSON, "content-encoding": "gzip"}, b"", 415, "not compressed"),
         ("predictions", JSON, b'{"predictions": [' + b" " * 100_000, 413, "at most 100000 bytes"),
