@@ -1,12 +1,16 @@
-"""How the quality job and the intake are used, and what they say when they are used wrongly."""
+"""How the jobs beside a loop are used, and what they say when they are used wrongly."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from serinus.errors import Fatal
 from services import jobs
+from services.drift import __main__ as drift
+from services.drift import wiring
 from services.intake import __main__ as intake
 from services.local import addresses
 from services.quality import __main__ as quality
@@ -21,7 +25,7 @@ spec:
   training: {estimator: logistic-regression}
   validation: {metric: roc_auc}
 """
-MAINS = pytest.mark.parametrize("main", [quality.main, intake.main], ids=["quality", "intake"])
+MAINS = pytest.mark.parametrize("main", [quality.main, intake.main, drift.main], ids=["quality", "intake", "drift"])
 
 
 @pytest.fixture
@@ -88,3 +92,5 @@ def test_the_state_folder_knows_the_addresses_unless_others_are_named(file: Path
     assert jobs.local(file, state).collector_url == known.url("collector")
     named = jobs.local(file, tmp_path / "elsewhere", "http://127.0.0.1:1", "http://127.0.0.1:2")
     assert (named.collector_url, named.namespace, named.folder) == ("http://127.0.0.1:2", "local", file.parent)
+    with pytest.raises(Fatal, match="--prometheus"):
+        wiring.check(named, datetime.now(UTC))
