@@ -64,6 +64,14 @@ class _ByColumns(CollectorClient):
 
 
 class TestRecordsByColumns(RecordsPromises):
+    """In front of SQLite: what is written is the same, and Postgres gets it by the same functions."""
+
+    @pytest.fixture(scope="class")
+    def server(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+        folder = tmp_path_factory.mktemp("columns")
+        with collector(folder, f"sqlite:///{folder}/records.db") as running:
+            yield running
+
     @pytest.fixture
     def open(self, server: Collector) -> Open:
         return lambda namespace: _ByColumns(server.url, namespace, by="ann")

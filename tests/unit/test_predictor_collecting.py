@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -91,6 +92,28 @@ def test_a_request_of_one_row_is_known_by_its_id_and_the_rows_of_a_batch_by_thei
     assert [(r["id"], r["features"]["weight"], r["key"]) for r in taker.rows[1:]] == [("b/0", 0, ""), ("b/1", 1, "")]
     assert (counted("sent_total"), counted("queue")) == (3, 0)
     assert [counted("dropped_total", reason) for reason in collecting.REASONS] == [0, 0, 0]
+
+
+def test_what_waits_is_nothing_for_the_garbage_collector_to_look_through(taker: Taking) -> None:
+    taker.hold = threading.Event()
+    with sending(taker.url) as (collector, _):
+        offer(collector, "first")
+        until(lambda: len(taker.asked) == 1)
+        for number in range(30):
+            offer(collector, str(number))
+        assert len(collector._waiting) == 30
+        assert not any(gc.is_tracked(entry) for entry in collector._waiting)
+        taker.hold.set()
+
+
+def test_a_short_queue_is_sent_off_when_it_is_half_full(taker: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collecting, "PAUSE", 3600.0)
+    with sending(taker.url, queue=10) as (collector, counted):
+        for number in range(5):
+            assert not taker.asked
+            offer(collector, str(number))
+        until(lambda: counted("queue") == 0)
+        assert len(taker.rows) == 5
 
 
 def test_a_regression_answers_no_class(taker: Taking) -> None:
@@ -228,12 +251,17 @@ def test_leaving_does_not_wait_for_an_answer_that_does_not_come(taker: Taking) -
     assert counted("dropped_total", "ended") == 1
 
 
-def test_an_estimator_that_answers_no_text_costs_its_rows_only(taker: Taking) -> None:
+def test_an_estimator_that_answers_no_text_costs_its_rows_only_and_a_line_in_the_log(
+    taker: Taking, caplog: pytest.LogCaptureFixture
+) -> None:
     with sending(taker.url) as (collector, counted):
         collector.offer("a", rows(), [0.5], [object()])  # type: ignore[list-item]
-        until(lambda: counted("queue") == 0)
         offer(collector, "b")
-    assert ([row["id"] for row in taker.rows], counted("dropped_total", "refused")) == (["b"], 1)
+        collector.offer("c", rows(3), [0.5] * 3, ["yes", object(), "no"])  # type: ignore[list-item]
+    assert ([row["id"] for row in taker.rows], counted("dropped_total", "refused")) == (["b", "c/0", "c/2"], 2)
+    assert [record.message.partition(":")[0] for record in caplog.records if record.levelname == "ERROR"] == [
+        "answered rows that are no JSON are not collected"
+    ]
 
 
 def test_the_token_is_read_anew_for_each_batch_and_one_that_is_not_there_yet_is_waited_for(
