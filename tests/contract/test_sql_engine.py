@@ -110,6 +110,22 @@ def test_a_database_of_a_newer_release_is_not_touched(engine: sa.Engine) -> None
         migrations.up(engine)
 
 
+def test_rows_of_a_request_are_found_where_the_database_orders_text_as_a_dictionary_does(postgres: Postgres) -> None:
+    server = sa.create_engine(sql_engine.connect(postgres.url()).url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:  # one in which r10 comes before r/2, as it does in most languages of glibc
+        connection.exec_driver_sql(
+            "CREATE DATABASE dictionary TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US-u-ka-shifted'"
+        )
+    server.dispose()
+    engine = sql_engine.connect(postgres.url("dictionary"))
+    migrations.up(engine)
+    records = SqlRecords(engine, "ns", KEY)
+    records.add("a", [prediction(name) for name in ("r/0", "r/2", "r/10", "r1", "r", "R/1")])
+    assert records.erase("a", ["r"]) == 4
+    assert truths(records, "r1", "R/1") == [None, None]
+    engine.dispose()
+
+
 # --- errors ------------------------------------------------------------------------------------------------------
 
 

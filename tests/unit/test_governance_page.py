@@ -19,7 +19,7 @@ def ask(program: Path, trail: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_pages_own_program_looks_through_a_trail(tmp_path: Path) -> None:
-    (found,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    _, found = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     program, trail = tmp_path / "look.py", tmp_path / "trail.jsonl"
     program.write_text(found)
     strange = Deed("a", "flights", NOW, "Erased", "änn", "two\nlines | ünïcode", None, {"rows": 3, "p": 1e-7}, "prod")
