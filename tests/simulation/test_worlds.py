@@ -10,7 +10,7 @@ from scipy.stats import binom
 
 from serinus.decide import counts
 from serinus.facts import CountsQuestion
-from serinus.spec import RolloutSpec
+from serinus.spec import Guardrails, RolloutSpec, Wrong
 from tests.simulation.worlds import catalogue
 from tests.simulation.worlds.draw import CHUNK, Floats, Traffic, World
 from tests.simulation.worlds.facts import (
@@ -259,6 +259,15 @@ def test_a_canary_that_fails_always_is_rolled_back_for_harm_and_its_victims_are_
     assert ending.seconds <= 20
     assert ending.hurt == pytest.approx(0.992 * ending.answers, rel=0.01)
     assert ending.answers < 100
+
+
+def test_labels_are_heard_when_their_delay_says_so() -> None:
+    worse = Scenario("wrong", truths=(Truth(0.5, 10, 0.1, 0.6),))
+    spec = RolloutSpec(steps=(50,), guardrails=Guardrails(quality=Wrong(margin=0.05)))
+    ending = run(worse, spec, 1, delay=timedelta(seconds=30))
+    assert ending.cause == "harm"
+    assert ending.reason.startswith("quality")
+    assert 30 < ending.seconds < 60
 
 
 def test_seeds_end_alike_on_one_processor_and_on_two() -> None:

@@ -107,9 +107,10 @@ class Serinus:
         return Ended("rollback", "harm" if failed else "timeout", record.reason)
 
 
-def model_loop(rollout: RolloutSpec) -> ModelLoop:
-    """A loop with these rules of a rollout; all else as it comes."""
-    return BASE.model_copy(update={"spec": BASE.spec.model_copy(update={"rollout": rollout})})
+def model_loop(rollout: RolloutSpec, delay: timedelta | None = None) -> ModelLoop:
+    """A loop with these rules of a rollout; all else as it comes. delay: `labels.delay`."""
+    labels = BASE.spec.labels if delay is None else BASE.spec.labels.model_copy(update={"delay": delay})
+    return BASE.model_copy(update={"spec": BASE.spec.model_copy(update={"rollout": rollout, "labels": labels})})
 
 
 def play(scenario: Scenario, pilot: Pilot, seed: int, threshold: float = 0.25, horizon: int = HORIZON) -> Ending:
@@ -126,17 +127,26 @@ def play(scenario: Scenario, pilot: Pilot, seed: int, threshold: float = 0.25, h
     return Ending(seed, "none", "", horizon, seen.hurt, seen.answered, "")
 
 
-def run(scenario: Scenario, spec: RolloutSpec, seed: int, horizon: int = HORIZON) -> Ending:
-    """One rollout under the real judge."""
+def run(
+    scenario: Scenario, spec: RolloutSpec, seed: int, horizon: int = HORIZON, delay: timedelta | None = None
+) -> Ending:
+    """One rollout under the real judge. delay: `labels.delay`."""
     threshold = (spec.guardrails.latency or Latency()).threshold.total_seconds()
-    return play(scenario, Serinus(model_loop(spec), scenario.scraping.every), seed, threshold, horizon)
+    return play(scenario, Serinus(model_loop(spec, delay), scenario.scraping.every), seed, threshold, horizon)
 
 
 def runs(
-    scenario: Scenario, spec: RolloutSpec, seeds: int, processes: int = 1, horizon: int = HORIZON, first: int = 0
+    scenario: Scenario,
+    spec: RolloutSpec,
+    seeds: int,
+    processes: int = 1,
+    horizon: int = HORIZON,
+    first: int = 0,
+    delay: timedelta | None = None,
 ) -> list[Ending]:
     """Rollouts of the seeds from `first` on, under the real judge; on so many processors."""
-    return spread(partial(run, scenario, spec, horizon=horizon), range(first, first + seeds), processes)
+    play_one = partial(run, scenario, spec, horizon=horizon, delay=delay)
+    return spread(play_one, range(first, first + seeds), processes)
 
 
 def spread(play_one: Callable[[int], Ending], seeds: range, processes: int = 1) -> list[Ending]:
