@@ -78,9 +78,7 @@ def label(place: Place, truths: Sequence[Truth], count: Count, joined: bool) -> 
         outcomes, write, first, stale = _decide(connection, place, truths, names)
         for kind in names:
             if old := [name for k, name in stale if k == kind]:
-                connection.execute(
-                    sa.delete(LABELS).where(place.of(LABELS), LABELS.c.kind == kind, place.among(LABELS.c.name, old))
-                )
+                connection.execute(sa.delete(LABELS).where(_labels_of(connection, place, kind, old)))
         if write:
             sql_engine.insert(connection, LABELS, [_label_row(place, *each) for each in write.values()])
         found: list[records_read.Found] = []
@@ -156,15 +154,14 @@ def erase(place: Place, ids: Sequence[str], keys: Sequence[str]) -> int:
         mine = ("id", place.namespace, place.loop)
         early = {name for name, *of in labels if tuple(of) == mine and request_of(name) in requests}
         gone = {*ids, *early, *(row.id for row in found)}
-        connection.execute(sa.delete(PREDICTIONS).where(place.of(PREDICTIONS), place.among(p.id, gone)))
+        these = sql_engine.named(connection, PREDICTIONS, p.id, gone, place.beside(PREDICTIONS))
+        connection.execute(sa.delete(PREDICTIONS).where(these, place.of(PREDICTIONS)))
         # A key's label goes with the last prediction that has the key.
         touched = {row.key for row in found if row.key} - set(keys)
         left = sa.select(p.key).distinct().where(place.of(PREDICTIONS), place.among(p.key, touched))
         dead = {*keys, *(touched - set(connection.scalars(left)))}
         for kind, names in _both(gone, dead):
-            connection.execute(
-                sa.delete(LABELS).where(place.of(LABELS), LABELS.c.kind == kind, place.among(LABELS.c.name, names))
-            )
+            connection.execute(sa.delete(LABELS).where(_labels_of(connection, place, kind, names)))
         stones: list[dict[str, str]] = []
         for kind, some in _both({id for id in gone if request_of(id) not in requests}, set(keys)):
             new = some.difference(_erased(connection, place, kind, some))
@@ -252,8 +249,13 @@ def _waited(connection: sa.Connection, place: Place, rows: Iterable[Row]) -> tup
             labels = sql_engine.lookup(connection, t.name, names, [t.name, t.waiting], mine)
             found[kind] = [label.name for label in labels]
             if waiting := [label.name for label in labels if label.waiting]:
-                connection.execute(sa.update(LABELS).where(mine, place.among(t.name, waiting)).values(waiting=False))
+                these = _labels_of(connection, place, kind, waiting)
+                connection.execute(sa.update(LABELS).where(these).values(waiting=False))
     return found["id"], found["key"]
+
+
+def _labels_of(connection: sa.Connection, place: Place, kind: Kind, names: Collection[str]) -> sa.ColumnElement[bool]:
+    return sql_engine.named(connection, LABELS, LABELS.c.name, names, place.of(LABELS), LABELS.c.kind == kind)
 
 
 def _first_truth(found: records_read.Found, first: set[tuple[Kind, str]]) -> bool:

@@ -164,6 +164,29 @@ def lookup(
     return connection.execute(sa.select(*columns).where(among_them, *where)).all()
 
 
+def named(
+    connection: sa.Connection,
+    table: sa.Table,
+    column: sa.ColumnElement[str],
+    values: Collection[str],
+    *where: sa.ColumnElement[bool],
+) -> sa.ColumnElement[bool]:
+    """The same rows, as a condition on `table` for who changes or deletes them."""
+    if connection.dialect.name != "postgresql":
+        return sa.and_(
+            column.in_(sa.select(sa.func.json_each(_document(values)).table_valued("value").c.value)), *where
+        )
+    place: sa.ColumnElement[Any] = sa.literal_column(
+        f"{table.name}.ctid"
+    )  # where a row lies; nobody else writes while we look
+    each = sa.func.json_array_elements_text(sa.cast(_document(values), postgresql.JSON)).table_valued("value")
+    given = each.render_derived("given")
+    found = sa.select(place.label("place")).select_from(table).where(column == given.c.value, *where)
+    one = found.offset(0).correlate(given).lateral("found")
+    places = sa.select(one.c.place).select_from(given.join(one, sa.true())).correlate(None)
+    return place == sa.func.any(sa.func.array(places.scalar_subquery()))
+
+
 def below(
     connection: sa.Connection,
     column: sa.ColumnElement[str],
