@@ -13,12 +13,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from serinus import durations
-from serinus.decide import guardrails
-from serinus.decide.guardrails import absorb
+from serinus.decide import guardrails, wealth
 from serinus.facts import Block, Evidence, Rollout, VariantState, Verdict, Watch
 from serinus.spec import BLUE_GREEN, RolloutSpec
-
-__all__ = ["Action", "Look", "absorb", "baseline", "look", "watch", "weight"]
 
 Action = Literal["hold", "advance", "promote", "rollback"]
 
@@ -96,7 +93,9 @@ def hears(since: datetime, start: datetime, delay: timedelta) -> bool:
 
 def baseline(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
     """What a watch starts from: how the old champion did while the rollout went on."""
-    return {name: Evidence(e.stable_trials, e.stable_bad, terms=e.terms) for name, e in evidence.items()}
+    return {
+        name: Evidence(e.stable_trials, e.stable_bad, terms=e.terms, clumps=e.clumps) for name, e in evidence.items()
+    }
 
 
 def watch(spec: RolloutSpec, watching: Watch, block: Block | None) -> tuple[Watch, Verdict]:
@@ -108,7 +107,7 @@ def watch(spec: RolloutSpec, watching: Watch, block: Block | None) -> tuple[Watc
     if block is None or block.start < watching.looked_until:
         return watching, Verdict("watch", "error", f"could not look: no counts since {watching.looked_until:%H:%M:%S}")
     active = guardrails.active(spec)
-    evidence = {**watching.evidence, **{g.name: guardrails.watched(g, watching.evidence, block) for g in active}}
+    evidence = {**watching.evidence, **{g.name: wealth.watched(g, watching.evidence, block) for g in active}}
     after = replace(watching, evidence=evidence, looked_until=block.end)
     verdicts = [guardrails.watch_verdict(g, evidence[g.name]) for g in active]
     failed = [v for v in verdicts if v.outcome == "fail"]
@@ -159,7 +158,7 @@ def _without_counts(
 def _absorbed(spec: RolloutSpec, rollout: Rollout, block: Block) -> Rollout:
     return replace(
         rollout,
-        evidence=absorb(spec, rollout.evidence, block),
+        evidence=wealth.absorb(spec, rollout.evidence, block),
         looked_until=block.end,
         step_answers=rollout.step_answers + block.canary.answers,
     )

@@ -1,17 +1,18 @@
 """Guardrails: which ones hold, what each counts, how its evidence grows, and what that evidence says in words.
 
 Error rates. Rolling back wrongly takes one false crossing of any guardrail, so false_rollback_rate is divided among
-the active ones (Bonferroni). Promoting wrongly takes that a guardrail which is truly broken is found safe, whatever
-the others say, so each may use all of false_promotion_rate (an intersection-union test: Berger 1982).
+the active ones (Bonferroni); errors count for two, since each is an answer that somebody did not get. Promoting
+wrongly takes that a guardrail which is truly broken is found safe, whatever the others say, so each may use all of
+false_promotion_rate (an intersection-union test: Berger 1982).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from serinus.facts import Arm, Block, Evidence, Verdict
+from serinus.facts import Arm, Evidence, Verdict
 from serinus.spec import RolloutSpec
 from serinus.stats import sequential
 from serinus.stats.sequential import Counts
@@ -64,7 +65,7 @@ def active(spec: RolloutSpec) -> tuple[Guardrail, ...]:
             name,
             margin,
             threshold,
-            spec.false_rollback_rate / len(on),
+            spec.false_rollback_rate * _shares(name) / sum(_shares(each[0]) for each in on),
             spec.false_promotion_rate,
             count,
             late=name == QUALITY,
@@ -73,9 +74,9 @@ def active(spec: RolloutSpec) -> tuple[Guardrail, ...]:
     )
 
 
-def absorb(spec: RolloutSpec, evidence: Mapping[str, Evidence], block: Block) -> dict[str, Evidence]:
-    """`evidence` with one more block in it, for the guardrails that are on; the others keep what they had."""
-    return {**evidence, **{g.name: _grow(g, known(g, evidence), block) for g in active(spec)}}
+def _shares(name: str) -> int:
+    """How many parts of the false rollbacks a guardrail gets."""
+    return 2 if name == "errors" else 1
 
 
 def known(guardrail: Guardrail, evidence: Mapping[str, Evidence]) -> Evidence:
@@ -132,33 +133,6 @@ def verdict(guardrail: Guardrail, evidence: Evidence) -> Verdict:
     return Verdict(g.name, "undecided", _compared(g, evidence) + reason, figures)
 
 
-def watched(guardrail: Guardrail, evidence: Mapping[str, Evidence], block: Block) -> Evidence:
-    """A watch's evidence with one more block: the new champion's counts against a bound on the old one's rate.
-
-    The bound is Clopper-Pearson's at half of the guardrail's alpha, plus the margin; the other half is the test's.
-    """
-    g, before = guardrail, evidence.get(guardrail.name, Evidence())
-    if before.stable_trials == 0 or before.terms[:1] != (g.threshold,):
-        return Evidence()  # how often the old champion did this was not seen, so nothing can be held to it
-    rate = sequential.upper_bound(before.stable_trials, before.stable_bad, g.alpha / 2)
-    bound = min(rate + g.margin, 1.0)
-    if before.terms != (*g.terms, bound):
-        before = Evidence(before.stable_trials, before.stable_bad, terms=(*g.terms, bound))
-    counts = _clamped(g.count(block.canary))
-    factors = [sequential.log_factor_against(counts, a.canary, bound) for a in sequential.harms(rate, g.margin)]
-    trials = before.canary_trials + counts.trials
-    wealth = sequential.bet(
-        before.log_harm or sequential.stake(len(factors)), factors, before.canary_trials, trials, most=g.needed_harm / 2
-    )
-    return replace(
-        before,
-        canary_trials=trials,
-        canary_bad=before.canary_bad + counts.bad,
-        log_harm=wealth,
-        peak_harm=max(before.peak_harm, sequential.total(wealth)),
-    )
-
-
 def watch_verdict(guardrail: Guardrail, evidence: Evidence) -> Verdict:
     """fail (the new champion is worse than the old one was during the rollout), or undecided: a watch proves no safety.
 
@@ -192,41 +166,6 @@ def points(margin: float) -> str:
     return f"{number} percentage point{'' if number == '1' else 's'}"
 
 
-def _grow(guardrail: Guardrail, before: Evidence, block: Block) -> Evidence:
-    """One more block: bets are on what was known before it, and no block brings more than half of what decides.
-
-    A version that alone stood still for a second (a pause for garbage, a disk) is slow or failing in one block; without
-    the limit 13 % of simulated good canaries with such seconds were thrown back, with it none of 60.
-    """
-    g = guardrail
-    stable, canary = _clamped(g.count(block.stable)), _clamped(g.count(block.canary))
-    rate = sequential.baseline(before.stable_trials, before.stable_bad)
-    trials = before.canary_trials + canary.trials
-    harm, safe = (
-        sequential.bet(
-            wealth or sequential.stake(len(alternatives)),
-            [sequential.log_factor(stable, canary, a, g.margin) for a in alternatives],
-            before.canary_trials,
-            trials,
-            most=needed / 2,
-        )
-        for wealth, alternatives, needed in (
-            (before.log_harm, sequential.harms(rate, g.margin), g.needed_harm),
-            (before.log_safe, sequential.safes(rate, g.margin), g.needed_safe),
-        )
-    )
-    return replace(
-        before,
-        stable_trials=before.stable_trials + stable.trials,
-        stable_bad=before.stable_bad + stable.bad,
-        canary_trials=trials,
-        canary_bad=before.canary_bad + canary.bad,
-        log_harm=harm,
-        log_safe=safe,
-        peak_harm=max(before.peak_harm, sequential.total(harm)),
-    )
-
-
 def _errors(arm: Arm) -> Counts:
     return Counts(arm.answers, arm.errors)
 
@@ -241,11 +180,6 @@ def _latency(arm: Arm) -> Counts:
 
 def _quality(arm: Arm) -> Counts:
     return Counts(arm.labelled, arm.wrong)
-
-
-def _clamped(counts: Counts) -> Counts:
-    """Two counters scraped a moment apart may disagree by a request; more bad ones than trials is none of them."""
-    return Counts(counts.trials, min(counts.bad, counts.trials))
 
 
 def _compared(guardrail: Guardrail, evidence: Evidence, new: str = "canary", old: str = "stable") -> str:

@@ -87,6 +87,9 @@ class Evidence:
     log_safe: tuple[float, ...] = ()  # wealth's log by alternative: "not worse by the margin"; last: not bet yet
     peak_harm: float = 0.0  # the largest log of the mixture so far; a crossing counts for ever
     terms: tuple[float, ...] = ()  # the thresholds and margins it was gathered under; under others it says nothing
+    blocks: int = 0  # that are in it
+    clumps: tuple[float, ...] = ()  # what stats/dispersion.py remembers
+    recent: tuple[tuple[float, float], ...] = ()  # (seconds since the epoch, log of the mixture for harm), oldest first
 
 
 @dataclass(frozen=True)

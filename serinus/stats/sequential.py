@@ -19,7 +19,10 @@ from typing import NamedTuple
 
 TINY = 1e-9  # alternatives stay this far from 0 and 1: a certain bet would lose all to one surprise
 HARMS = 8  # alternatives of `harms`
-ASIDE = 0.2  # of the wealth is not bet at first
+LIKELY = (0.15, 0.2, 0.3, 0.15, 0.08, 0.05, 0.04, 0.03)
+"""Shares of the wealth that is bet on them: most of it on two to five margins, where a find that is a little earlier
+saves most bad answers. Harm that is smaller takes long in any case, and for what is larger a request or two make up."""
+ASIDE = 0.1  # of the wealth is not bet at first
 AFTER = 100  # trials of the canary; what is aside shrinks as 1 / sqrt(1 + trials / AFTER)
 
 
@@ -108,9 +111,19 @@ def project(stable_trials: int, canary_trials: int, alternative: Rates, margin: 
     return x
 
 
-def stake(size: int) -> tuple[float, ...]:
-    """Logs of a wealth of 1 before the first bet: equal parts on `size` alternatives, and the part kept aside."""
-    return (*([math.log((1 - ASIDE) / size)] * size), math.log(ASIDE))
+def stake(shares: Sequence[float]) -> tuple[float, ...]:
+    """Logs of a wealth of 1 before the first bet: parts in proportion to `shares`, and the part kept aside."""
+    whole = math.fsum(shares)
+    return (*(math.log((1 - ASIDE) * share / whole) for share in shares), math.log(ASIDE))
+
+
+def tempered(factor: float, before: float, now: float) -> float:
+    """A block's log factor where outcomes are clumped `before` times as much as chance explains, and `now` with it.
+
+    Both at least 1. A root of an e-value is one (Jensen), if the root is chosen before the block is seen; what speaks
+    for the alternative may shrink further by what the block itself shows. So it is one whatever the dispersions are.
+    """
+    return factor / (before if factor < 0 else max(before, now))
 
 
 def bet(
@@ -131,6 +144,12 @@ def bet(
         return (*grown, aside)
     joining = aside + math.log1p(-kept) - math.log(len(grown))
     return (*(max(g, joining) + math.log1p(math.exp(-abs(g - joining))) for g in grown), aside + math.log(kept))
+
+
+def limited(wealth: Sequence[float], most: float) -> tuple[float, ...]:
+    """Wealth of which so much is thrown away that its log is `most` at most."""
+    over = max(0.0, total(wealth) - most)
+    return tuple(part - over for part in wealth)
 
 
 def total(wealth: Sequence[float]) -> float:

@@ -145,14 +145,43 @@ def test_wealth_only_moves_between_bets(logs: list[float], before: int, trials: 
 
 
 def test_a_stake_is_one_and_a_factor_multiplies_its_own_bet_up_to_the_most_that_counts() -> None:
-    stake = sequential.stake(4)
+    stake = sequential.stake([1, 1, 2, 4])
     assert sequential.total(stake) == pytest.approx(0)
+    assert [part - stake[0] for part in stake[:-1]] == pytest.approx([0, 0, math.log(2), math.log(4)])
     grown = sequential.bet(stake, [1.0, 2.0, 9.0, -1.0], 0, 0, most=3.0)
     assert [g - s for g, s in zip(grown, stake, strict=True)] == pytest.approx([1, 2, 3, -1, 0])
 
 
+def test_wealth_that_is_thrown_away_is_taken_from_all_parts_alike() -> None:
+    assert sequential.limited((1.0, 0.0), 5.0) == (1.0, 0.0)
+    less = sequential.limited((1.0, 0.0), 0.5)
+    assert sequential.total(less) == pytest.approx(0.5)
+    assert less[0] - less[1] == pytest.approx(1)
+
+
+@settings(max_examples=60)
+@given(st.data(), small, small, margins, st.floats(0.01, 0.9), st.floats(1, 50))
+def test_a_tempered_factor_gains_nothing_on_average_whatever_the_block_itself_says_of_clumps(
+    data: st.DataObject, n: int, m: int, margin: float, rate: float, before: float
+) -> None:
+    canary = min(1.0, rate + margin)
+    now = data.draw(st.dictionaries(st.integers(0, n * 10 + m), st.floats(1, 50)))
+    for alternative in sequential.harms(rate, margin):
+        mean = math.fsum(
+            p * q * math.exp(
+                sequential.tempered(
+                    sequential.log_factor(Counts(n, k), Counts(m, j), alternative, margin),
+                    before,
+                    now.get(k * 10 + j, 1.0),
+                )
+            )
+            for (k, p), (j, q) in product(enumerate(chances([canary - margin] * n)), enumerate(chances([canary] * m)))
+        )  # fmt: skip
+        assert mean <= 1 + 1e-9
+
+
 def test_what_is_aside_finds_harm_that_begins_after_an_hour() -> None:
-    wealth, trials = sequential.stake(sequential.HARMS), 0
+    wealth, trials = sequential.stake(sequential.LIKELY), 0
     for second in range(3600 + 40):
         bad = 0 if second < 3600 else 2
         stable, canary = Counts(40, 0), Counts(20, bad)
