@@ -17,12 +17,14 @@ from pydantic_core import ErrorDetails
 from serinus import documents
 from serinus.errors import SpecError
 from serinus.spec import NAME, REFERENCE, ModelLoop
+from serinus.spec.budget import PATTERN as BUDGET
 
 _MAX_BYTES = 1_000_000
 _HEAD = {"apiVersion": "serinus.dev/v1alpha1", "kind": "ModelLoop"}
 _PATTERNS = {
     NAME: "lower case letters, digits and dashes, a letter first, no dash last, at most 40 characters",
     REFERENCE: "a function as package.module:function",
+    BUDGET: "a budget such as '1 per 90d'",
 }
 _EXPECTED = {
     "string_type": "text",
