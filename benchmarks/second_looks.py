@@ -1,6 +1,6 @@
 """How often a second look at drift (`drift.confirm`) says yes: on clean samples, and on shifted ones.
 
-    python -m benchmarks.second_looks [--samples 400] [--seed 0] [--detector mmd]
+    python -m benchmarks.second_looks [--samples 400] [--seed 0] [--detector mmd] [--sizes 1 4]
 
 Both samples are drawn from one distribution of nine columns (numbers with long tails, ties and missing values, flags, a
 column of few and one of a hundred categories); shifted: one number by 0.25 of its standard deviations, or three.
@@ -71,11 +71,12 @@ def main() -> int:
     parser.add_argument("--samples", type=int, default=400, help="clean ones; a quarter of these shifted")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--detector", choices=[*TABLE], action="append")
+    parser.add_argument("--sizes", type=int, nargs="+", choices=range(len(SIZES)), default=range(len(SIZES)))
     given = parser.parse_args()
     broken = False
     print(f"said yes at {ALPHA}: share, and upper 95 % bound of false alarms")
     for detector in given.detector or TABLE:
-        for sizes in SIZES:
+        for sizes in [SIZES[place] for place in given.sizes]:
             line, began = f"{detector:10} {sizes[0]:5} against {sizes[1]:5}", time.monotonic()
             for name, shifted in SHIFTS.items():
                 samples = given.samples if not shifted else given.samples // 4
