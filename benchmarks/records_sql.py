@@ -166,8 +166,11 @@ def name(number: int) -> str:
 def memory(server: postgres.Postgres) -> float:
     """MiB of all its processes; what they share counts once."""
     assert server.process is not None
-    parent = psutil.Process(server.process.pid)
-    return sum(each.memory_full_info().pss for each in (parent, *parent.children(recursive=True))) / 2**20
+    parent, total = psutil.Process(server.process.pid), 0
+    for each in (parent, *parent.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a worker of its own that has just ended
+            total += each.memory_full_info().pss
+    return total / 2**20
 
 
 @contextlib.contextmanager

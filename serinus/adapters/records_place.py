@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-
-from serinus.adapters import sql_engine
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,3 @@ class Place:
     def beside(self, table: sa.Table) -> sa.ColumnElement[bool]:
         """The rows of this place and of the namespace's other loops: what an index by id needs to be known."""
         return table.c.namespace == self.namespace
-
-    def among(self, column: sa.ColumnElement[str], values: Iterable[str]) -> sa.ColumnElement[bool]:
-        """Whether the column is one of the values."""
-        return sql_engine.among(self.engine, column, list(values))

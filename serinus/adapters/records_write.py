@@ -151,15 +151,16 @@ def erase(place: Place, ids: Sequence[str], keys: Sequence[str]) -> int:
         found = records_read.predictions(connection, place, ids, keys)
         requests = set(ids)
         labels = sql_engine.below(connection, t.name, requests, [t.name, t.kind, t.namespace, t.loop])
-        mine = ("id", place.namespace, place.loop)
-        early = {name for name, *of in labels if tuple(of) == mine and request_of(name) in requests}
+        whose = ("id", place.namespace, place.loop)
+        early = {name for name, *of in labels if tuple(of) == whose and request_of(name) in requests}
         gone = {*ids, *early, *(row.id for row in found)}
-        these = sql_engine.named(connection, PREDICTIONS, p.id, gone, place.beside(PREDICTIONS))
-        connection.execute(sa.delete(PREDICTIONS).where(these, place.of(PREDICTIONS)))
+        mine = p.loop.concat("") == place.loop  # said so, it is no question to the index by time
+        these = sql_engine.named(connection, PREDICTIONS, p.id, gone, place.beside(PREDICTIONS), mine)
+        connection.execute(sa.delete(PREDICTIONS).where(these))
         # A key's label goes with the last prediction that has the key.
         touched = {row.key for row in found if row.key} - set(keys)
-        left = sa.select(p.key).distinct().where(place.of(PREDICTIONS), place.among(p.key, touched))
-        dead = {*keys, *(touched - set(connection.scalars(left)))}
+        left = {key for (key,) in sql_engine.lookup(connection, p.key, touched, [p.key], place.of(PREDICTIONS))}
+        dead = {*keys, *(touched - left)}
         for kind, names in _both(gone, dead):
             connection.execute(sa.delete(LABELS).where(_labels_of(connection, place, kind, names)))
         stones: list[dict[str, str]] = []

@@ -17,7 +17,8 @@ from serinus.errors import Fatal
 from serinus.facts import Label, Prediction, Record, RowsQuestion, Taken, TallyQuestion, Value
 from tests.contract.records_cases import ALWAYS, label, later, prediction, said
 from tests.servers.databases import engine, url
-from tests.servers.postgres import postgres
+from tests.servers.postgres import Postgres, postgres
+from tests.servers.prometheus import until
 
 __all__ = ["engine", "postgres", "url"]  # fixtures
 KEY = b"0123456789abcdef"
@@ -236,3 +237,35 @@ def test_writers_at_once_double_nothing_lose_nothing_and_count_each_truth_once(e
     assert outcomes["joined"] + outcomes["waiting"] == len(labels)
     assert counted == Counter(record.prediction.id for record in held if record.truth is not None)
     assert len(counted) == 60 + 20  # every second one, and those of three keys among the others
+
+
+# --- Postgres without statistics ---------------------------------------------------------------------------------
+
+
+def test_no_batch_reads_all_of_the_loop_before_the_planner_has_seen_it(postgres: Postgres) -> None:
+    engine = sql_engine.connect(postgres.fresh())
+    with sql_engine.writing(engine, "settings") as connection:
+        for table in ("predictions", "labels"):
+            connection.exec_driver_sql(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+    records = SqlRecords(engine, "ns", KEY)
+    for start in range(0, 3000, 500):
+        some = range(start, start + 500)
+        records.label("a", [label(id=f"{n}") for n in some[:250]])  # these wait
+        records.add_joined("a", [prediction(f"{n}", n, key=f"k{n}") for n in some])
+        records.label_joined("a", [label(minutes=20, id=f"{n}") for n in some] + [label(key=f"k{n}") for n in some])
+        records.erase("a", [f"{start}"], [f"k{start + 1}"])
+    assert records.waiting("a") == 0
+    engine.dispose()  # what a connection counted is there when it has ended
+    engine = sql_engine.connect(str(engine.url.render_as_string(hide_password=False)))
+
+    def scans() -> dict[str, int]:
+        with sql_engine.reading(engine) as connection:
+            rows = connection.exec_driver_sql("SELECT indexrelname, idx_scan FROM pg_stat_user_indexes")
+            return {str(name): int(count) for name, count in rows}
+
+    until(lambda: scans()["predictions_pk"] > 0, "the server has counted", 30)
+    found = scans()
+    assert found["labels_pk"] > 0
+    assert found["predictions_by_key"] > 0
+    assert (found["predictions_by_time"], found["labels_by_time"]) == (0, 0)
+    engine.dispose()
