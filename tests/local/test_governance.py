@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -185,3 +189,17 @@ def test_the_trail_is_whole_and_its_export_is_looked_through_anywhere(audited: A
     result = audited.cli("audit", "verify", str(out))
     assert result.exit_code == 1
     assert "was changed" in result.output
+
+
+def test_the_pages_program_removes_the_rows_of_a_version_and_nothing_else_of_it(
+    audited: Audited, tmp_path: Path
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "governance.md").read_text()
+    first, _ = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    program = first.replace('"flight-delay"', '"parcels-audited"').replace('"3"', '"1"')
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": audited.uri}
+    subprocess.run([sys.executable, "-c", program], env=environment, cwd=tmp_path, check=True)
+    result = audited.mlflow("reproduce", "1")
+    assert result.exit_code == 1
+    assert "were not kept with it" in result.output
+    assert audited.mlflow("lineage", "1").exit_code == 0
