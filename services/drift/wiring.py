@@ -19,9 +19,7 @@ def check(at: jobs.At, now: datetime, prometheus: str = "") -> job.Look:
     """
     url = prometheus or at.prometheus_url
     if not url:
-        raise Fatal(
-            f"expected Prometheus' URL for {at.spec.name}, got none; name it by --prometheus"
-        )
+        raise Fatal(f"expected Prometheus' URL for {at.spec.name}, got none; name it by --prometheus")
     with contextlib.closing(PrometheusMetrics(url, TIMEOUT, where=at.where)) as metrics:
         return job.check(
             at.spec, at.ledger, at.store, metrics, at.runner(), now, models=at.models, records=at.collector

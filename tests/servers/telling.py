@@ -113,7 +113,7 @@ def telling() -> Telling:
     for version in (OLD, NEW):
         registry = CollectorRegistry()
         predictors[version] = (counters(contract(), version, 0.25, registry), registry)
-        to = collecting.Collecting("http://collector", "n", LOOP, int(version))
+        to = collecting.Collecting("http://collector", "n", LOOP, int(version), features=())
         handed.append(collecting.metrics(to, registry))
     told = Telling(OperatorMetrics(), predictors, tuple(handed), CollectorMetrics())
     told.happen()
