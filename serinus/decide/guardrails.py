@@ -1,9 +1,8 @@
 """Guardrails: which ones hold, what each counts, how its evidence grows, and what that evidence says in words.
 
 Error rates. Rolling back wrongly takes one false crossing of any guardrail, so false_rollback_rate is divided among
-the active ones (Bonferroni); errors count for two, since each is an answer that somebody did not get. Promoting
-wrongly takes that a guardrail which is truly broken is found safe, whatever the others say, so each may use all of
-false_promotion_rate (an intersection-union test: Berger 1982).
+the active ones (Bonferroni). Promoting wrongly takes that a guardrail which is truly broken is found safe, whatever
+the others say, so each may use all of false_promotion_rate (an intersection-union test: Berger 1982).
 """
 
 from __future__ import annotations
@@ -65,18 +64,13 @@ def active(spec: RolloutSpec) -> tuple[Guardrail, ...]:
             name,
             margin,
             threshold,
-            spec.false_rollback_rate * _shares(name) / sum(_shares(each[0]) for each in on),
+            spec.false_rollback_rate / len(on),
             spec.false_promotion_rate,
             count,
             late=name == QUALITY,
         )
         for name, margin, threshold, count in on
     )
-
-
-def _shares(name: str) -> int:
-    """How many parts of the false rollbacks a guardrail gets."""
-    return 2 if name == "errors" else 1
 
 
 def known(guardrail: Guardrail, evidence: Mapping[str, Evidence]) -> Evidence:

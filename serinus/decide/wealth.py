@@ -17,7 +17,7 @@ A_BLOCK = 0.5
 garbage, a disk) is slow or failing in one block; without the limit 13 % of simulated good canaries with such seconds
 were thrown back, with it none of 60."""
 
-A_SPAN = 0.9
+A_SPAN = 0.95
 SPAN = 10.0
 """And what the blocks of so many seconds may bring: a client that fails for some seconds, and stays with the arm it was
 sent to first, is an accident too. Harm goes on for longer."""
