@@ -50,7 +50,8 @@ def next(spec: ModelLoop, status: Status, world: World, now: datetime) -> Plan:
     rollouts.admit(draft)
     rollouts.advance(draft)
     rollouts.watch(draft)
-    _settle_aliases(draft)
+    # With what was known before this look: a run that ended in it may have named its version after we read them.
+    _settle_aliases(draft, running=status.run is not None or draft.status.run is not None)
     return draft.plan(desired_routing(spec, draft.status))
 
 
@@ -81,11 +82,15 @@ def _notices(draft: Draft) -> None:
     draft.set(notices=after)
 
 
-def _settle_aliases(draft: Draft) -> None:
-    """The ledger is the authority on who is what; the registry's aliases follow it, whoever moved them."""
+def _settle_aliases(draft: Draft, *, running: bool) -> None:
+    """The ledger is the authority on who is what; the registry's aliases follow it, whoever moved them.
+
+    running: whether a run is in flight. It gives the alias `challenger` to the version that it registers, at any moment;
+    taken away by its name alone just then it would be the new version's, which nobody would ever let in.
+    """
     status = draft.status
     for version in draft.world.versions or ():
         if version.number == status.champion and "champion" not in version.aliases:
             draft.aliases["champion"] = version.number
-        if version.number <= status.decided and "challenger" in version.aliases:
+        if version.number <= status.decided and "challenger" in version.aliases and not running:
             draft.aliases["challenger"] = None

@@ -72,6 +72,18 @@ def test_a_failed_first_run_waits_for_another_recipe() -> None:
     assert next_(plan.status, world(), NOW + 2 * SECOND, of=edited).run is not None
 
 
+def test_the_alias_of_a_decided_version_stays_while_a_run_may_be_giving_it_to_a_newer_one() -> None:
+    """Taken away by its name, it would be the new version's: seen as the two fell into one second."""
+    key, decided = "flights-manual-20260302T120000Z", replace(SERVING, decided=2)
+    stale = version(2, "challenger")  # read before the run named version 3
+    under_way = replace(decided, run=RunRecord(key, "manual", NOW))
+    for state in (run(key), run(key, "succeeded")):
+        plan = next_(under_way, world(versions=(CHAMPION, stale), runs=(state,), routing=routing((1, 100))))
+        assert plan.aliases == ()
+    ended = next_(decided, world(versions=(CHAMPION, stale), routing=routing((1, 100))))
+    assert ended.aliases == (AliasMove("challenger", None),)
+
+
 @pytest.mark.parametrize("blind", ["versions", "runs"])
 def test_no_run_is_asked_for_while_registry_or_runner_cannot_be_seen(blind: str) -> None:
     plan = next_(EMPTY, world(**{blind: None}, unseen={"registry": "away"}))
