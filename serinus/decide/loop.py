@@ -85,8 +85,8 @@ def _notices(draft: Draft) -> None:
 def _settle_aliases(draft: Draft, *, running: bool) -> None:
     """The ledger is the authority on who is what; the registry's aliases follow it, whoever moved them.
 
-    running: whether a run is in flight. It gives the alias `challenger` to the version that it registers, at any moment;
-    taken away by its name alone just then it would be the new version's, which nobody would ever let in.
+    running: whether a run is in flight. It gives the alias `challenger` to the version that it registers, at any
+    moment; taken away by its name alone just then it would be the new version's, which nobody would ever let in.
     """
     status = draft.status
     for version in draft.world.versions or ():
