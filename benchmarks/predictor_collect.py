@@ -229,16 +229,7 @@ def collector(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
         stdout=subprocess.DEVNULL,
     )
     try:
-        until = time.monotonic() + 60
-        while time.monotonic() < until and process.poll() is None:
-            with contextlib.suppress(OSError):
-                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-                connection.request("GET", "/readyz")
-                if connection.getresponse().status == 200:
-                    break
-            time.sleep(0.05)
-        else:
-            raise RuntimeError("the collector did not become ready")
+        wait(Server("the collector", process, port), "/readyz")
         yield f"http://127.0.0.1:{port}", process
     finally:
         _end(process)

@@ -199,19 +199,20 @@ def start(command: list[str]) -> subprocess.Popen[bytes]:
     )
 
 
-def wait(server: Server) -> None:
-    """Until it answers its readiness probe."""
+def wait(server: Server, path: str = f"/v2/models/{LOOP}/ready") -> None:
+    """Until it answers its readiness probe at `path`."""
     until = time.monotonic() + 120
     while time.monotonic() < until and server.process.poll() is None:
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
         try:
-            connection.request("GET", f"/v2/models/{LOOP}/ready")
+            connection.request("GET", path)
             if connection.getresponse().status == 200:
                 return
         except OSError:
-            time.sleep(0.05)
+            pass  # it does not listen yet
         finally:
             connection.close()
+        time.sleep(0.05)
     raise RuntimeError(f"{server.name} did not become ready")
 
 

@@ -25,6 +25,7 @@ from serinus.render.envoy import Endpoint
 from serinus.render.shares import preference, shares
 
 # How long one `apply` waits in all for Envoy to take a file up; it takes some 5 ms unless the machine is drowning.
+_HERE = "127.0.0.1"  # where every server of a laptop listens
 _BUDGET = 0.8
 # A version without traffic stays so long at least: a request may be on its way to it, or between two attempts.
 _LINGER = 1.0
@@ -133,7 +134,7 @@ class EnvoyRouter:
         self._left = {v: since for v, since in self._left.items() if v not in desired | sight.weights.keys()}
         self._servers.want(sorted(known))
 
-        own = {v: [Endpoint("127.0.0.1", s.port)] for v, s in self._servers.state().items() if s.ready and s.port}
+        own = {v: [Endpoint(_HERE, s.port)] for v, s in self._servers.state().items() if s.ready and s.port}
         if desired and not own.keys() & known:
             return  # nobody is ready: what Envoy has may yet be right, nothing else can be
         fallbacks = preference(routing, own) or sorted(own.keys() & known)
@@ -148,20 +149,24 @@ class EnvoyRouter:
             self._retire(move, known - desired, known, sight)
 
     def observe(self, loop: str) -> RoutingState:
-        """What Envoy routes now, and how the servers are. Raises Unavailable when Envoy cannot be asked."""
+        """What Envoy routes now, and how the servers are. Raises Unavailable when Envoy cannot be asked.
+
+        A version is ready once Envoy knows where: before that it can neither get a request nor stand in for another.
+        """
         sight = self._see(loop)
         servers = self._servers.state()
         return RoutingState(
             tuple(
                 VariantState(
                     version=version,
-                    ready=server.ready,
+                    ready=server.ready and reachable,
                     weight=sight.weights.get(version, 0),
-                    message=server.message,
+                    message="Envoy has not been told of it" if server.ready and not reachable else server.message,
                     restarts=server.restarts,
                 )
                 for version in sorted(servers.keys() | sight.weights.keys())
                 for server in [servers.get(version, ServerState(None, False, "expected a server, there is none"))]
+                for reachable in [(_HERE, server.port, 0) in sight.hosts.get(version, ())]
             )
         )
 

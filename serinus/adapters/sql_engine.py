@@ -139,8 +139,7 @@ def among(engine: sa.Engine, column: sa.ColumnElement[str], values: Sequence[str
     values = [value for value in values if storable(value)]
     if engine.dialect.name == "postgresql":
         return column == sa.any_(sa.bindparam(None, values, postgresql.ARRAY(sa.Text)))
-    each = sa.func.json_each(_document(values)).table_valued("value")
-    return column.in_(sa.select(each.c.value))
+    return _among(column, values)
 
 
 def lookup(
@@ -160,8 +159,7 @@ def lookup(
         return ()
     if connection.dialect.name == "postgresql":
         return _one_by_one(connection, values, columns, lambda value: column == value, where)
-    among_them = column.in_(sa.select(sa.func.json_each(_document(values)).table_valued("value").c.value))
-    return connection.execute(sa.select(*columns).where(among_them, *where)).all()
+    return connection.execute(sa.select(*columns).where(_among(column, values), *where)).all()
 
 
 def named(
@@ -173,14 +171,10 @@ def named(
 ) -> sa.ColumnElement[bool]:
     """The same rows, as a condition on `table` for who changes or deletes them."""
     if connection.dialect.name != "postgresql":
-        return sa.and_(
-            column.in_(sa.select(sa.func.json_each(_document(values)).table_valued("value").c.value)), *where
-        )
-    place: sa.ColumnElement[Any] = sa.literal_column(
-        f"{table.name}.ctid"
-    )  # where a row lies; nobody else writes while we look
-    each = sa.func.json_array_elements_text(sa.cast(_document(values), postgresql.JSON)).table_valued("value")
-    given = each.render_derived("given")
+        return sa.and_(_among(column, values), *where)
+    # Where a row lies; nobody else writes while we look.
+    place: sa.ColumnElement[Any] = sa.literal_column(f"{table.name}.ctid")
+    given = _given(values)
     found = sa.select(place.label("place")).select_from(table).where(column == given.c.value, *where)
     one = found.offset(0).correlate(given).lateral("found")
     places = sa.select(one.c.place).select_from(given.join(one, sa.true())).correlate(None)
@@ -215,11 +209,21 @@ def _one_by_one(
     matches: Callable[[Any], sa.ColumnElement[bool]],
     where: Sequence[sa.ColumnElement[bool]],
 ) -> Sequence[Any]:
-    each = sa.func.json_array_elements_text(sa.cast(_document(values), postgresql.JSON)).table_valued("value")
-    given = each.render_derived("given")
+    given = _given(values)
     # With an OFFSET it is planned by itself.
     found = sa.select(*columns).where(matches(given.c.value), *where).offset(0).lateral("found")
     return connection.execute(sa.select(*found.c).select_from(given.join(found, sa.true()))).all()
+
+
+def _among(column: sa.ColumnElement[str], values: Collection[str]) -> sa.ColumnElement[bool]:
+    """Whether `column` is one of `values`, on SQLite."""
+    return column.in_(sa.select(sa.func.json_each(_document(values)).table_valued("value").c.value))
+
+
+def _given(values: Collection[str]) -> sa.TableValuedAlias:
+    """`values` as rows with the one column `value`, on Postgres."""
+    each = sa.func.json_array_elements_text(sa.cast(_document(values), postgresql.JSON)).table_valued("value")
+    return each.render_derived("given")
 
 
 def _document(values: Collection[str]) -> sa.BindParameter[str]:

@@ -70,5 +70,10 @@ def describe(spec: ModelLoop) -> str:
     if source.sql is not None:
         return f"sql {re.sub(r'//.*@', '//', source.sql.url).partition('?')[0]}"
     if source.production is not None:
-        return f"production of {spec.name}"
+        return production_of(spec.name)
     return f"python {source.python}"
+
+
+def production_of(loop: str) -> str:
+    """What `describe` says of a loop that learns from its own answers."""
+    return f"production of {loop}"

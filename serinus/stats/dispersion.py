@@ -21,7 +21,6 @@ from serinus.stats.sequential import Counts, Rates
 SPANS = (1, 4)  # blocks that are looked at as one
 PRIOR = 20.0  # variance of independent outcomes that is taken for seen at the start: a few failures tell nothing
 CHANCE = 2.0  # what is measured below is what chance makes of few failures, and counts as 1
-_SIZE = 6  # figures that a span keeps
 
 
 class _Span(NamedTuple):
@@ -40,7 +39,6 @@ def grown(memory: Sequence[float], blocks: int, stable: Counts, canary: Counts, 
 
     blocks: how many there were before. rates: of bad outcomes in each arm as known with this block.
     """
-    spans = [_Span(*memory[i : i + _SIZE]) for i in range(0, len(SPANS) * _SIZE, _SIZE)]
     share = canary.trials / (stable.trials + canary.trials)
     # Of what was not expected: where one arm fails more, the difference follows the traffic, which is no clump.
     more, less = (canary.bad - canary.trials * rates.canary), (stable.bad - stable.trials * rates.stable)
@@ -48,16 +46,20 @@ def grown(memory: Sequence[float], blocks: int, stable: Counts, canary: Counts, 
     variance = (1 - share) ** 2 * _variance(canary, rates.canary) + share**2 * _variance(stable, rates.stable)
     after = (
         _grown(span, difference, variance, whole=(blocks + 1) % size == 0)
-        for span, size in zip(spans, SPANS, strict=True)
+        for span, size in zip(_spans(memory), SPANS, strict=True)
     )
     return tuple(figure for span in after for figure in span)
 
 
 def dispersion(memory: Sequence[float]) -> float:
     """At least 1: by how much the variance of the difference exceeds that of independent outcomes."""
-    spans = (_Span(*memory[i : i + _SIZE]) for i in range(0, len(memory), _SIZE))
-    most = max(((span.squares + PRIOR) / (span.variance + PRIOR) for span in spans), default=1.0)
+    most = max((span.squares + PRIOR) / (span.variance + PRIOR) for span in _spans(memory))
     return most if most >= CHANCE else 1.0
+
+
+def _spans(memory: Sequence[float]) -> list[_Span]:
+    size = len(_Span._fields)
+    return [_Span(*memory[i * size : (i + 1) * size]) for i in range(len(SPANS))]
 
 
 def _grown(span: _Span, difference: float, variance: float, *, whole: bool) -> _Span:

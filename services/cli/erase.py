@@ -82,11 +82,13 @@ def may_hold(every: Iterable[Papers], records: Sequence[Record]) -> tuple[Papers
     A dataset has neither ids nor keys, and a prediction whose truth came later is in none: whether a row is really
     there is not known.
     """
+    from serinus.sources.reading import production_of
+
     times = [record.prediction.time for record in records]
 
     def holds(papers: Papers) -> bool:
         data = papers.contract.dataset
-        production = data.source == f"production of {papers.version.loop}"  # as serinus.sources.describe says it
+        production = data.source == production_of(papers.version.loop)
         return production and any(data.window.start <= time <= data.window.end for time in times)
 
     return tuple(papers for papers in every if holds(papers))

@@ -73,6 +73,21 @@ def test_a_body_of_3_mb_is_answered_by_another_version_when_its_own_is_killed_ov
     connection.close()
 
 
+def test_a_version_is_ready_once_envoy_can_send_to_it(local: Local) -> None:
+    """A test of ours once killed version 2 when version 1 was up, and Envoy did not know of it yet."""
+
+    def ready() -> dict[int, bool]:
+        return {v.version: v.ready for v in local.router.observe(LOOP).variants}
+
+    local.servers.broken.add(1)
+    until(lambda: local.apply_once((1, 0), (2, 100)) == {1: 0, 2: 100} and ready()[2], "version 2 serves")
+    local.servers.broken.clear()
+    until(lambda: local.servers.state()[1].ready, "version 1 is up")
+    assert ready() == {1: False, 2: True}
+    local.apply_once((1, 0), (2, 100))
+    assert ready() == {1: True, 2: True}
+
+
 def test_a_body_over_the_bound_is_refused_before_it_is_sent(local: Local) -> None:
     local.reach((1, 100))
     connection = http.client.HTTPConnection("127.0.0.1", local.envoy.port, timeout=10)

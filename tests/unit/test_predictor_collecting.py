@@ -70,6 +70,19 @@ def until(what: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+@contextmanager
+def thirty_waiting(taker: Taking) -> Iterator[Collector]:
+    """Rows 0 to 29 wait behind a batch of one that is not answered until the block ends."""
+    taker.hold = threading.Event()
+    with sending(taker.url) as (collector, _):
+        offer(collector, "first")
+        until(lambda: len(taker.asked) == 1)
+        for number in range(30):
+            offer(collector, str(number))
+        yield collector
+        taker.hold.set()
+
+
 @pytest.fixture
 def taker() -> Iterator[Taking]:
     with taking() as running:
@@ -95,15 +108,9 @@ def test_a_request_of_one_row_is_known_by_its_id_and_the_rows_of_a_batch_by_thei
 
 
 def test_what_waits_is_nothing_for_the_garbage_collector_to_look_through(taker: Taking) -> None:
-    taker.hold = threading.Event()
-    with sending(taker.url) as (collector, _):
-        offer(collector, "first")
-        until(lambda: len(taker.asked) == 1)
-        for number in range(30):
-            offer(collector, str(number))
+    with thirty_waiting(taker) as collector:
         assert len(collector._waiting) == 30
         assert not any(gc.is_tracked(entry) for entry in collector._waiting)
-        taker.hold.set()
 
 
 def test_a_short_queue_is_sent_off_when_it_is_half_full(taker: Taking, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,14 +141,8 @@ def test_only_the_columns_that_are_asked_for_leave_the_predictor(
 
 
 def test_rows_of_many_requests_travel_together_and_a_large_request_in_batches(taker: Taking) -> None:
-    taker.hold = threading.Event()
-    with sending(taker.url) as (collector, _):
-        offer(collector, "first")
-        until(lambda: len(taker.asked) == 1)
-        for number in range(30):
-            offer(collector, str(number))
+    with thirty_waiting(taker) as collector:
         offer(collector, "large", 4500)
-        taker.hold.set()
     assert [len(body["rows"]) for body in taker.bodies] == [1, 2000, 2000, 530]
     assert [row["id"] for row in taker.rows[1:]] == [*map(str, range(30)), *(f"large/{n}" for n in range(4500))]
 
