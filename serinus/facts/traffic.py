@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 
@@ -59,6 +59,11 @@ class Arm:
     slow: int = 0  # of these, over the threshold
     labelled: int = 0  # answers whose label came in the interval, whenever they were given: the trials of `wrong`
     wrong: int = 0  # of these, not what was answered
+    times: tuple[tuple[float, int], ...] = ()  # (bound in seconds, answers that took up to it), rising; the last: inf
+
+    def without_times(self) -> Arm:
+        """The same answers, with nothing known of how long they took."""
+        return replace(self, timed=0, slow=0, times=())
 
 
 @dataclass(frozen=True)
