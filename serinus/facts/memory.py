@@ -13,6 +13,19 @@ from serinus.facts.verdicts import Verdict, Window
 
 
 @dataclass(frozen=True)
+class Shift:
+    """How far one distribution moved, how much that matters, and since when: for people, nothing is decided by it."""
+
+    distance: float  # Jensen-Shannon, of the window's histogram from the training rows': 0 the same, 1 nothing shared
+    sd: float | None = None  # the mean's, in training's standard deviations; None: categories, or not known
+    largest: str = ""  # the bin whose share changed most, in words
+    importance: float | None = None  # of the feature, its share of all features'; None: not known, or no feature
+    used: bool = True  # False: shuffling the feature changes no answer of the model
+    since: datetime | None = None  # the most likely beginning; None: not estimated
+    earlier: bool = False  # `since` is as far back as could be seen, so it may have begun before
+
+
+@dataclass(frozen=True)
 class FeatureDrift:
     """One feature's window against the training profile."""
 
@@ -20,6 +33,7 @@ class FeatureDrift:
     p_value: float  # of the chi-squared test on the bin counts
     psi: float  # population stability index
     drifted: bool
+    shift: Shift | None = None  # of a finding before the latest only the deciding figures are kept
 
 
 @dataclass(frozen=True)
@@ -107,6 +121,7 @@ class Rollout:
     verdicts: tuple[Verdict, ...] = ()  # of the last look
     restarts: int = 0  # of the canary's server when the rollout began
     away: datetime | None = None  # since when its server is not ready, though it was
+    served_since: datetime | None = None  # since when its server has had traffic without a break; None: not known
 
 
 @dataclass(frozen=True)
@@ -118,6 +133,7 @@ class Watch:
     looked_until: datetime
     evidence: Mapping[str, Evidence] = field(default_factory=dict)
     restarts: int = 0  # of its server when it was promoted
+    served_since: datetime | None = None  # as in Rollout
 
 
 @dataclass(frozen=True)

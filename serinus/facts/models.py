@@ -32,6 +32,8 @@ class Bins:
 
     A numeric column has inner `edges` e1 < ... < ek and k+1 bins, bin i being (e_i, e_{i+1}]; a categorical one has
     `categories` and a bin for each. `counts` follows `labels()`: the bins "0", "1", ..., then missing, then unseen.
+    `means` has the mean of each of a numeric column's k+1 bins and `sd` the standard deviation of all its values; both
+    are empty for categories, without a finite spread, and in profiles made before they were kept.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Bins:
     edges: tuple[float, ...] = ()
     categories: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
+    means: tuple[float, ...] = ()
+    sd: float | None = None
 
     def labels(self) -> tuple[str, ...]:
         """The values of the metric label `bin`, in the order of `counts`."""

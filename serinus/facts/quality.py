@@ -45,6 +45,16 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Importance:
+    """How much a model goes by one feature: what shuffling it over the holdout's rows costs."""
+
+    name: str
+    drop: float  # of the judged metric, mean over the repeats; positive: worse without the feature
+    error: float  # standard deviation of the drop over the repeats
+    moved: float  # mean absolute change of the score; 0: the model does not use the feature
+
+
+@dataclass(frozen=True)
 class Reference:
     """What the holdout said of a version: `reference.json` beside the model, for whoever judges it in production."""
 
@@ -53,6 +63,7 @@ class Reference:
     cells: tuple[Cell, ...]  # the holdout counted as production is; empty for a regression
     regions: tuple[Region, ...]
     sample: Mapping[str, tuple[Value, ...]]  # column -> values of some training rows, for a second look at drift
+    importance: tuple[Importance, ...] = ()  # of each feature; empty: made before it was measured
 
 
 Changed = Literal["concept", "data", "both", "unclear"]

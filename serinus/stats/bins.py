@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from serinus.facts import Bins
+from serinus.stats import moments
 
 Floats = npt.NDArray[np.float64]
 
 
 def numeric(name: str, values: Floats, count: int = 10) -> Bins:
-    """Bins of equal mass in `values` (shape (n,), NaN means missing); ties merge bins, so there may be fewer.
+    """Bins of equal mass in `values` (shape (n,), NaN means missing), with the mean of each; ties merge bins, so there
+    may be fewer.
 
     Quantile bins are the usual choice for the population stability index (Yurdakul 2018, "Statistical properties of
     population stability index").
@@ -24,7 +26,9 @@ def numeric(name: str, values: Floats, count: int = 10) -> Bins:
         return tally(Bins(name, "numeric"), values)
     inner = np.quantile(present, np.linspace(0, 1, count + 1)[1:-1], method="inverted_cdf")
     edges = np.unique(inner[inner < present.max()])
-    return tally(Bins(name, "numeric", edges=tuple(float(e) for e in edges)), values)
+    bins = Bins(name, "numeric", edges=tuple(float(e) for e in edges))
+    means, sd = moments.of_bins(present, place(bins, present), len(edges) + 1)
+    return tally(replace(bins, means=means, sd=sd), values)
 
 
 def categorical(name: str, values: Sequence[str | None]) -> Bins:
