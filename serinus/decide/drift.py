@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from serinus.decide.shifts import NAMED
 from serinus.facts import Bins, DriftFinding, FeatureDrift, Outcome, Profile, Verdict, Window
 from serinus.spec import Confirm, DriftSpec
 from serinus.stats.distances import psi
@@ -131,7 +132,7 @@ def _verdict(
     drifted = sorted((f for f in found if f.drifted), key=lambda f: -f.psi)
     missing = "; ".join(_wants(pair) for pair in wanting)
     if drifted:
-        parts = [f"{len(drifted)} of {total} distributions drifted over {rows}: {', '.join(map(_text, drifted))}"]
+        parts = [f"{len(drifted)} of {total} distributions drifted over {rows}: {_named(drifted)}"]
         parts += [bounds, *([f"not decided: {missing}"] if missing else [])]
         return Verdict(GATE, "fail", "; ".join(parts), figures)
     if not found and all(sum(pair.reference) for pair in wanting):
@@ -141,6 +142,11 @@ def _verdict(
     largest = max(found, key=lambda f: f.psi)
     text = f"none of {total} distributions drifted over {rows}; the largest change: {_text(largest)}; {bounds}"
     return Verdict(GATE, "pass", text, figures)
+
+
+def _named(drifted: Sequence[FeatureDrift]) -> str:
+    more = f" and {len(drifted) - NAMED} more" if len(drifted) > NAMED else ""
+    return f"{', '.join(map(_text, drifted[:NAMED]))}{more}"
 
 
 def _text(feature: FeatureDrift) -> str:

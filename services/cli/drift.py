@@ -9,7 +9,7 @@ import typer
 
 from serinus import wire
 from services import jobs
-from services.cli import context
+from services.cli import context, drift_page
 from services.cli.context import Output
 from services.drift import wiring
 
@@ -21,6 +21,8 @@ def check(file: Path, state: Path, output: Output) -> None:
         context.answer(wire.dump(look))
     else:
         context.say(f"{look.finding.verdict.outcome}: {look.finding.verdict.reason}")
+        if look.finding.features:
+            context.show(drift_page.distributions(look.finding))
         context.say(f"retrain {'asked' if look.ask else 'not asked'}: {look.ask.reason}")
         if look.run is not None:
             context.say(f"run {look.run.key} is {look.run.phase}; `serinus status --watch` follows it")

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from serinus.facts import DriftFinding, Event, Rollout, Status, Verdict
+from services.cli import drift_page
 
 if TYPE_CHECKING:
     from serinus.spec import RolloutSpec
@@ -177,7 +178,7 @@ def _canary(rollout: Rollout, view: View) -> str:
     spec, since = view.rollout, lasting(view.now - rollout.step_started)
     if spec is None:
         return f"version {rollout.version}, step {rollout.step + 1}, for {since}: {rollout.step_answers:,} answers"
-    place = f"step {rollout.step + 1} of {len(spec.steps)}"
+    place = f"step {rollout.step + 1} of {len(spec.course)}"
     wanted = f"{rollout.step_answers:,} answers, at least {spec.min_requests:,} wanted"
     return f"version {rollout.version}, {place}, for {since} of at most {lasting(spec.step_timeout)}: {wanted}"
 
@@ -210,6 +211,7 @@ def _drift(windows: Sequence[DriftFinding], now: datetime) -> Iterator[Renderabl
         bar = _bar(feature.psi / (4 * bound), _BAR, style)
         table.add_row(Text(feature.name), Text(f"PSI {feature.psi:.3f}"), bar, Text(word, style))
     yield table
+    yield from drift_page.most(latest)
     others = len(latest.features) - _FEATURES
     hidden = f"; {others} others changed less" if others > 0 else ""
     yield Text(f"  {latest.rows:,} rows; drifted: PSI over {bound:g}, and significant{hidden}", "dim")

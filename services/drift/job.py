@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from serinus.decide.drift import compare, could_not_look, nothing_to_compare
+from serinus.decide.drift import SCORE, compare, could_not_look, nothing_to_compare
 from serinus.decide.keys import run_key
 from serinus.decide.retrain import Ask, drift_asks
+from serinus.decide.shifts import described, told
 from serinus.detectors import TABLE
 from serinus.errors import SerinusError, SpecError, Unavailable
-from serinus.facts import DriftFinding, Profile, Request, RunRequest, RunState, Series, Window
+from serinus.facts import DriftFinding, Profile, Reference, Request, RunRequest, RunState, Series, Window
 from serinus.ports import Entry, Ledger, Metrics, ModelStore, Open, Runner
 from serinus.spec import DriftSpec, ModelLoop
 from services.drift import confirm
@@ -76,8 +77,12 @@ def check(
         return Look(finding, ask, problem=str(error))
 
 
-def look(spec: ModelLoop, version: int, profile: Profile, metrics: Metrics, now: datetime) -> DriftFinding:
+def look(
+    spec: ModelLoop, version: int, profile: Profile, metrics: Metrics, now: datetime, reference: Reference | None = None
+) -> DriftFinding:
     """The window that ends `now`: what `version` answered in it against `profile`. Raises Unavailable.
+
+    reference: of the version, which knows how much the model goes by each feature.
 
     A version that serves for less than a window is compared by what it has answered so far.
     """
@@ -91,7 +96,9 @@ def look(spec: ModelLoop, version: int, profile: Profile, metrics: Metrics, now:
         for name in {series.labels.get("feature", "") for series in counted}
     }
     engine = TABLE[drift.detector]
-    return compare(drift, version, profile, features, _tally(scored), p_values=engine, window=window)
+    finding = compare(drift, version, profile, features, _tally(scored), p_values=engine, window=window)
+    importance = reference.importance if reference is not None else ()
+    return described(finding, profile, {**features, SCORE: _tally(scored)}, importance)
 
 
 def history(entry: Entry, finding: DriftFinding) -> tuple[DriftFinding, ...]:
@@ -121,7 +128,7 @@ def _find(
         return nothing_to_compare(window, "no version serves everyone yet, so there is no profile to compare with")
     try:
         known = learned(store, spec.name, champion, models)
-        finding = look(spec, champion, known.contract.profile, metrics, now)
+        finding = told(look(spec, champion, known.contract.profile, metrics, now, known.reference))
     except SerinusError as error:
         return could_not_look(champion, window, str(error))
     if finding.verdict.outcome != "fail" or _drift(spec).confirm.detector == "none":

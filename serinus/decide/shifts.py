@@ -1,0 +1,165 @@
+"""What a drift finding says beyond yes and no: how far each distribution moved, and what of it matters to the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from serinus.facts import MISSING, UNSEEN, Bins, DriftFinding, FeatureDrift, Importance, Profile, Shift
+from serinus.stats.distances import jensen_shannon
+from serinus.stats.moments import shift
+
+NAMED = 3
+"""So many distributions are named in a sentence; the finding has them all."""
+
+
+def described(
+    finding: DriftFinding, profile: Profile, counts: Mapping[str, Mapping[str, int]], importance: Sequence[Importance]
+) -> DriftFinding:
+    """`finding` with the `shift` of each of its distributions, from the same counts (by name, then by bin).
+
+    importance: what the model's reference says of its features; empty where it does not know. A distribution that the
+    profile lacks, or that has no rows on one side, stays without a shift.
+    """
+    known = {bins.name: bins for bins in (*profile.features, profile.score)}
+    shares = _shares(importance)
+    return replace(
+        finding,
+        features=tuple(
+            replace(one, shift=_shift(known.get(one.name), counts.get(one.name, {}), shares.get(one.name)))
+            for one in finding.features
+        ),
+    )
+
+
+def ranked(features: Sequence[FeatureDrift]) -> list[FeatureDrift]:
+    """The drifted ones, what matters most for the model first: by distance times importance.
+
+    What has no importance (the score, or all of a version that was made before it was measured) comes after what has,
+    by distance.
+    """
+    return sorted((one for one in features if one.drifted), key=_order)
+
+
+def matter(finding: DriftFinding) -> str:
+    """What drifted and matters most, in a sentence without an end; "" when nothing did or nothing is known of it."""
+    drifted = [one for one in ranked(finding.features) if one.shift is not None]
+    said = "; ".join(f"{one.name}: {said_of(one)}" for one in drifted[:NAMED])
+    more = len(drifted) - NAMED
+    return f"{said}; and {more} more" if more > 0 else said
+
+
+def said_of(one: FeatureDrift) -> str:
+    """How far, how much it matters, since when: `mean +0.84 sd, 41 % of the importance, since 2026-03-01 04:00 UTC`."""
+    moved = one.shift
+    if moved is None:
+        return "no details"
+    # Of numbers the mean says more than a bin, but not of values that are no numbers.
+    mean = moved.sd is not None and not moved.largest.startswith((MISSING, UNSEEN))
+    parts = [f"mean {moved.sd:+.2f} sd" if mean else moved.largest]
+    parts += [weight] if (weight := weight_of(moved)) else []
+    parts += [f"since {since_of(moved)}"] if moved.since is not None else []
+    return ", ".join(parts)
+
+
+def weight_of(moved: Shift) -> str:
+    """How much the model goes by it, in words; "" where that is not known."""
+    if not moved.used:
+        return "not used by the model"
+    return "" if moved.importance is None else f"{moved.importance:.0%} of the importance".replace("%", " %")
+
+
+def since_of(moved: Shift) -> str:
+    """When it began, in words; "" where that is not known."""
+    if moved.since is None:
+        return ""
+    return f"{moved.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC{' or earlier' if moved.earlier else ''}"
+
+
+def kept(finding: DriftFinding) -> DriftFinding:
+    """What a ledger keeps of the latest finding: the shifts of what drifted."""
+    return replace(
+        finding, features=tuple(one if one.drifted else replace(one, shift=None) for one in finding.features)
+    )
+
+
+def bare(finding: DriftFinding) -> DriftFinding:
+    """What a ledger keeps of a finding once there is a later one: what is decided on."""
+    return replace(finding, features=tuple(replace(one, shift=None) for one in finding.features))
+
+
+def _shares(importance: Sequence[Importance]) -> dict[str, tuple[float | None, bool]]:
+    """(share of the importance, whether the model uses it at all) by feature. A feature whose shuffling costs nothing
+    has none of it; where no feature's does, no share is known.
+    """
+    total = sum(max(one.drop, 0.0) for one in importance)
+    return {one.name: (max(one.drop, 0.0) / total if total > 0 else None, one.moved > 0) for one in importance}
+
+
+def _shift(bins: Bins | None, counts: Mapping[str, int], weight: tuple[float | None, bool] | None) -> Shift | None:
+    if bins is None:
+        return None
+    current = [counts.get(label, 0) for label in bins.labels()]
+    if not sum(bins.counts) or not sum(current):
+        return None
+    importance, used = weight or (None, True)
+    return Shift(
+        distance=jensen_shannon(bins.counts, current),
+        sd=shift(bins, current),
+        largest=_largest(bins, current),
+        importance=importance if used else 0.0,
+        used=used,
+    )
+
+
+def _largest(bins: Bins, current: Sequence[int]) -> str:
+    """The bin whose share of the rows changed most: `JFK 30 % to 51 %`."""
+    before, now = sum(bins.counts), sum(current)
+    shares = [(old / before, new / now) for old, new in zip(bins.counts, current, strict=True)]
+    place = max(range(len(shares)), key=lambda i: abs(shares[i][1] - shares[i][0]))
+    old, new = shares[place]
+    return f"{_name(bins, place)} {100 * old:.3g} % to {100 * new:.3g} %"
+
+
+def _name(bins: Bins, place: int) -> str:
+    """A bin for people: a category, a stretch of numbers, missing, unseen."""
+    label = bins.labels()[place]
+    if label in (MISSING, UNSEEN):
+        return label
+    if bins.kind == "categorical":
+        return bins.categories[place]
+    ends = ("", *(f"{edge:.4g}" for edge in bins.edges), "")
+    low, high = ends[place], ends[place + 1]
+    if low and high:
+        return f"{low} to {high}"
+    return f"over {low}" if low else f"up to {high}" if high else "any value"
+
+
+def _order(one: FeatureDrift) -> tuple[bool, float, str]:
+    moved = one.shift
+    if moved is None:
+        return True, 0.0, one.name
+    weight = moved.importance
+    return weight is None, -moved.distance * (1.0 if weight is None else weight), one.name
+
+
+def dated(finding: DriftFinding, begun: Mapping[str, tuple[datetime, bool]]) -> DriftFinding:
+    """`finding` with the beginning of what drifted: by name, when, and whether it may have been earlier."""
+    return replace(
+        finding,
+        features=tuple(
+            replace(one, shift=replace(one.shift, since=begun[one.name][0], earlier=begun[one.name][1]))
+            if one.shift is not None and one.name in begun
+            else one
+            for one in finding.features
+        ),
+    )
+
+
+def told(finding: DriftFinding) -> DriftFinding:
+    """`finding` whose verdict, when it is a violation, also says what matters most."""
+    said = matter(finding)
+    if finding.verdict.outcome != "fail" or not said:
+        return finding
+    return replace(finding, verdict=replace(finding.verdict, reason=f"{finding.verdict.reason}; most matters {said}"))
