@@ -10,7 +10,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +22,7 @@ from serinus.errors import Fatal, Unavailable
 from serinus.facts import Routing, RoutingState, VariantState
 from serinus.render import envoy as render
 from serinus.render.envoy import Endpoint
-from serinus.render.shares import preference, shares
+from serinus.render.shares import copies, preference, shares
 
 # How long one `apply` waits in all for Envoy to take a file up; it takes some 5 ms unless the machine is drowning.
 _HERE = "127.0.0.1"  # where every server of a laptop listens
@@ -86,6 +86,7 @@ class _Sight:
     weights: Mapping[int, int]  # version -> percent
     routes: str  # version_info of the route file in use
     hosts: Mapping[int, frozenset[tuple[str, int, int]]]  # version -> (address, port, priority) of its cluster
+    mirrors: Mapping[int, int]  # version -> percent of the requests that it gets a copy of
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,11 @@ class _Move:
     own: Mapping[int, list[Endpoint]]  # the ready replicas of a version
     fallbacks: list[int]  # ready versions, the best first
     deadline: float
+    mirrored: int | None = None  # who gets copies: nobody answers these in its place, and it answers for nobody
+
+    def behind(self, version: int) -> Sequence[int]:
+        """Who stands in for `version`."""
+        return () if version == self.mirrored else self.fallbacks
 
 
 class EnvoyRouter:
@@ -137,12 +143,13 @@ class EnvoyRouter:
         own = {v: [Endpoint(_HERE, s.port)] for v, s in self._servers.state().items() if s.ready and s.port}
         if desired and not own.keys() & known:
             return  # nobody is ready: what Envoy has may yet be right, nothing else can be
-        fallbacks = preference(routing, own) or sorted(own.keys() & known)
-        move = _Move(loop, own, fallbacks, deadline)
+        mirrored = routing.mirrored.version if routing.mirrored is not None else None
+        fallbacks = preference(routing, own) or sorted((own.keys() & known) - {mirrored})
+        move = _Move(loop, own, fallbacks, deadline, mirrored)
         self._publish(move, known, sight)
         weights = shares(routing, own)
         if weights or not desired:
-            routes = render.routes(loop, weights, self._timeout)
+            routes = render.routes(loop, weights, self._timeout, copies(routing, own))
             wrote = _write(self._folder / render.ROUTES, routes)
             if wrote or sight.routes != routes["version_info"]:
                 self._until(move, render.ROUTES, lambda now: now.routes == routes["version_info"])
@@ -163,6 +170,7 @@ class EnvoyRouter:
                     weight=sight.weights.get(version, 0),
                     message="Envoy has not been told of it" if server.ready and not reachable else server.message,
                     restarts=server.restarts,
+                    mirror=sight.mirrors.get(version, 0),
                 )
                 for version in sorted(servers.keys() | sight.weights.keys())
                 for server in [servers.get(version, ServerState(None, False, "expected a server, there is none"))]
@@ -175,13 +183,13 @@ class EnvoyRouter:
         wrote = False
         # Endpoints first: Envoy refuses a cluster whose file is not there.
         for version in versions:
-            content = render.endpoints(move.loop, version, move.own, move.fallbacks)
+            content = render.endpoints(move.loop, version, move.own, move.behind(version))
             wrote |= _write(self._folder / render.endpoints_file(version), content)
         wrote |= _write(self._folder / render.CLUSTERS, render.clusters(str(self._folder), move.loop, versions))
         expected = {
             version: frozenset(
                 (where.address, where.port, priority)
-                for priority, of in enumerate(render.order(version, move.fallbacks))
+                for priority, of in enumerate(render.order(version, move.behind(version)))
                 for where in move.own.get(of, [])
             )
             for version in versions
@@ -224,14 +232,18 @@ class EnvoyRouter:
 
     def _see(self, loop: str) -> _Sight:
         weights: dict[int, int] = {}
+        mirrors: dict[int, int] = {}
         in_use = ""
         for config in self._ask("/config_dump", {})["configs"]:
             for dynamic in config.get("dynamic_route_configs", []):
                 in_use = dynamic.get("version_info", "")
                 for host in dynamic["route_config"].get("virtual_hosts", []):
-                    for route in host["routes"]:
-                        for part in route.get("route", {}).get("weighted_clusters", {}).get("clusters", []):
+                    for route in (route.get("route", {}) for route in host["routes"]):
+                        for part in route.get("weighted_clusters", {}).get("clusters", []):
                             weights[_version(loop, part["name"])] = int(part["weight"])
+                        for part in route.get("request_mirror_policies", []):
+                            share = part["runtime_fraction"]["default_value"]["numerator"]
+                            mirrors[_version(loop, part["cluster"])] = int(share)
         hosts = {
             _version(loop, found["name"]): frozenset(
                 (where["address"], int(where["port_value"]), int(status.get("priority", 0)))
@@ -240,7 +252,7 @@ class EnvoyRouter:
             )
             for found in self._ask("/clusters", {"format": "json"}).get("cluster_statuses", [])
         }
-        return _Sight(weights, in_use, hosts)
+        return _Sight(weights, in_use, hosts, mirrors)
 
     # Envoy's JSON stops at `_see` and `_active`.
     def _ask(self, path: str, params: Mapping[str, str]) -> dict:  # type: ignore[type-arg]

@@ -13,6 +13,9 @@ class Variant:
 
     version: int
     weight: int
+    mirror: int = 0
+    """Whole percent of the requests that it gets a copy of. Its answers to these are thrown away, and it never answers
+    anybody: neither by a share nor in another's place. At most one variant has this."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,11 @@ class Routing:
         """The share that `version` should get, 0 when it is not there."""
         return next((v.weight for v in self.variants if v.version == version), 0)
 
+    @property
+    def mirrored(self) -> Variant | None:
+        """The variant that gets copies."""
+        return next((v for v in self.variants if v.mirror), None)
+
 
 @dataclass(frozen=True)
 class VariantState:
@@ -35,6 +43,7 @@ class VariantState:
     weight: int  # the share it really gets now
     message: str = ""  # why it is not ready, when it is not
     restarts: int = 0
+    mirror: int = 0  # percent of the requests that it really gets a copy of now
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,9 @@ class Arm:
     slow: int = 0  # of these, over the threshold
     labelled: int = 0  # answers whose label came in the interval, whenever they were given: the trials of `wrong`
     wrong: int = 0  # of these, not what was answered
-    times: tuple[tuple[float, int], ...] = ()  # (bound in seconds, answers that took up to it), rising; the last: inf
+    times: tuple[tuple[float, int], ...] = ()  # (bucket's upper bound in seconds, answers in it), rising; last: inf
+    scores: tuple[tuple[float, int], ...] = ()  # (bin's upper edge, scores in it), rising; the last: infinity
+    ratios: tuple[tuple[str, int, int], ...] = ()  # (guardrail, denominator's increase, numerator's)
 
     def without_times(self) -> Arm:
         """The same answers, with nothing known of how long they took."""
@@ -94,3 +105,4 @@ class CountsQuestion:
     start: datetime
     end: datetime
     labels: bool = False  # whether the labels that came in it count, too
+    ratios: tuple[str, ...] = ()  # the user's ratios that count in it, by name

@@ -20,6 +20,9 @@ CLUSTERS = "clusters.json"
 ROUTES = "routes.json"
 MAX_BODY = 16 * 1024 * 1024
 """Bytes of a request's body; a larger one is refused before it reaches a predictor."""
+SHADOW = "-shadow"
+"""What Envoy, and with it a gateway made of it, appends to the host of a copy: by that a predictor knows that its
+answer is thrown away."""
 # Under uvicorn's keep-alive of 5 s, so that it is Envoy that closes an idle connection and no request meets a closing
 # one.
 _IDLE = "3s"
@@ -117,19 +120,28 @@ def order(version: int, fallbacks: Sequence[int]) -> list[int]:
     return [version, *(other for other in fallbacks if other != version)]
 
 
-def routes(loop: str, weights: Mapping[int, int], timeout: timedelta) -> Rendered:
+def routes(
+    loop: str, weights: Mapping[int, int], timeout: timedelta, mirrors: Mapping[int, int] | None = None
+) -> Rendered:
     """The RDS file: the loop's requests to its versions by weight; with no weights a 503 that says so.
 
     A caller waits `timeout` at most, attempts on other versions included.
+    mirrors: version -> percent of these requests that it gets a copy of.
     """
     path = {"safe_regex": {"regex": f"/v[12]/models/{loop}([:/].*)?|/v2/health/ready"}}
     too_large = {
         **path,
         "headers": [{"name": "content-length", "range_match": {"start": MAX_BODY + 1, "end": 2**63 - 1}}],
     }
+    forged = {"name": ":authority", "string_match": {"safe_regex": {"regex": f".*{SHADOW}(:[0-9]+)?"}}}
+    not_a_copy = f"expected a Host that does not end in {SHADOW}: by that the copies of requests are known"
     to: Rendered = (
         # So much of a body is kept for a second attempt; Envoy 1.40 ignores the same limit on the virtual host.
-        {"match": path, "request_body_buffer_limit": MAX_BODY, "route": _route(loop, weights, timeout)}
+        {
+            "match": path,
+            "request_body_buffer_limit": MAX_BODY,
+            "route": {**_route(loop, weights, timeout), **_copies(loop, mirrors or {})},
+        }
         if weights
         else _says(path, 503, f"no version of {loop} is ready; try again later")
     )
@@ -143,6 +155,7 @@ def routes(loop: str, weights: Mapping[int, int], timeout: timedelta) -> Rendere
                         "name": "loop",
                         "domains": ["*"],
                         "routes": [
+                            _says({**path, "headers": [forged]}, 400, not_a_copy),
                             _says(too_large, 413, f"expected a body of at most {MAX_BODY} bytes"),
                             to,
                             _says(
@@ -185,6 +198,18 @@ def _route(loop: str, weights: Mapping[int, int], timeout: timedelta) -> Rendere
             },
         },
     }
+
+
+def _copies(loop: str, mirrors: Mapping[int, int]) -> Rendered:
+    """What a route says of who gets copies; nobody waits for the answers, and none is tried again."""
+    policies = [
+        {
+            "cluster": cluster(loop, version),
+            "runtime_fraction": {"default_value": {"numerator": percent, "denominator": "HUNDRED"}},
+        }
+        for version, percent in sorted(mirrors.items())
+    ]
+    return {"request_mirror_policies": policies} if policies else {}
 
 
 def _cluster(folder: str, loop: str, version: int) -> Rendered:

@@ -18,6 +18,7 @@ import orjson
 from kserve.errors import ModelNotFound
 from kserve.protocol.dataplane import DataPlane
 
+from serinus.render.envoy import SHADOW
 from services.predictor.columns import Refused, short
 from services.predictor.inputs import Protocol
 from services.predictor.metrics import Outcome
@@ -33,6 +34,7 @@ log = logging.getLogger("serinus.predictor")
 
 _V1 = re.compile(r"/v1/models/([^/:]+):predict")
 _V2 = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
+_SHADOW = SHADOW.encode()
 _JSON = re.compile(rb"application/(?:[\w.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 
 
@@ -120,7 +122,7 @@ class Door:
             body = await self._body(headers, receive)
             start = perf_counter()  # the caller's upload is not our latency
             _check_headers(headers)
-            reply = await self._answer(target, body)
+            reply = await self._answer(target, body, _is_copy(headers))
         except _Gone:
             return
         except Exception as error:
@@ -130,13 +132,13 @@ class Door:
         if reply.outcome != "invalid":
             self.model.counters.seconds.observe(perf_counter() - start)
 
-    async def _answer(self, target: _Target, body: bytes) -> Reply:
+    async def _answer(self, target: _Target, body: bytes, copy: bool) -> Reply:
         if target.version not in (None, self.model.version):
             raise _Denied(_refuse(404, f"{short(target.model)!r} is served in version {self.model.version} here"))
         if self.life.open >= self.limits.open:
             text = f"{self.life.open} requests are in work or waiting already; try again in a second"
             raise _Denied(Reply(503, orjson.dumps({"error": text}), "error", ((b"retry-after", b"1"),)))
-        question = Question(target.protocol, orjson.loads(body), len(body))
+        question = Question(target.protocol, orjson.loads(body), len(body), copy)
         self.life.open += 1
         try:
             response, _ = await self.plane.infer(target.model, question)
@@ -222,6 +224,12 @@ class Door:
             await send(message)
 
         return closing
+
+
+def _is_copy(headers: dict[bytes, bytes]) -> bool:
+    """Whether a router made this request of another one, whose caller somebody else answers."""
+    name, _, port = headers.get(b"host", b"").rpartition(b":")
+    return (name if name and port.isdigit() else headers.get(b"host", b"")).endswith(_SHADOW)
 
 
 def _check_headers(headers: dict[bytes, bytes]) -> None:

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import kserve
@@ -39,6 +39,7 @@ class Question:
     protocol: Protocol
     body: object
     size: int  # bytes
+    copy: bool = False  # of a request that another version answers: nobody gets our answer, and nobody keeps it
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Asked:
     id: str
     rows: Rows
     answers: Answers | None = None
+    copy: bool = False  # as in Question
 
 
 class Predictor(kserve.Model):  # type: ignore[misc]  # kserve has no types
@@ -85,19 +87,24 @@ class Predictor(kserve.Model):  # type: ignore[misc]  # kserve has no types
         for name in rows.outputs:
             if name not in known:
                 raise Refused("outputs", f"outputs: expected names among {', '.join(known)}; got {name[:40]!r}")
-        return Asked(payload.protocol, rows.id or identity(time.time_ns() // 1_000_000, os.urandom(10)), rows)
+        id = rows.id or identity(time.time_ns() // 1_000_000, os.urandom(10))
+        return Asked(payload.protocol, id, rows, copy=payload.copy)
 
     async def predict(self, payload: Asked, _headers: object = None) -> Asked:
         """Ask the estimator in a thread, so that a slow one holds up neither health nor metrics nor other requests."""
         answers = await asyncio.get_running_loop().run_in_executor(self.pool, self._ask, payload)
-        return Asked(payload.protocol, payload.id, payload.rows, answers)
+        return replace(payload, answers=answers)
 
     def postprocess(self, result: Asked, _headers: object = None) -> Any:
-        """Count the rows, hand them to the collector, say the answer: a dict for V1, an InferResponse for V2."""
+        """Count the rows, hand them to the collector, say the answer: a dict for V1, an InferResponse for V2.
+
+        The answer to a copy is nobody's prediction: under the request's own id it would be a second one beside the
+        answer that the caller got.
+        """
         assert result.answers is not None  # noqa: S101  # predict made it
         scores = result.answers.scores.tolist()
         count_rows(self.counters, result.rows, scores)
-        if self.collector is not None:
+        if self.collector is not None and not result.copy:
             self.collector.offer(result.id, result.rows, scores, result.answers.labels)
         contract = self.loaded.contract
         if result.protocol == "v2":

@@ -27,8 +27,9 @@ class Backend:
     patience: float = 20.0  # seconds until something that was asked for must have happened
 
 
-def routing(*shares: tuple[int, int]) -> Routing:
-    return Routing(tuple(Variant(version, weight) for version, weight in shares))
+def routing(*shares: tuple[int, int] | tuple[int, int, int]) -> Routing:
+    """Version and weight, and for the one that gets copies their percent."""
+    return Routing(tuple(Variant(*share) for share in shares))
 
 
 def reach(backend: Backend, target: Routing, holds: Callable[[RoutingState], bool]) -> RoutingState:
@@ -52,8 +53,8 @@ def reach(backend: Backend, target: Routing, holds: Callable[[RoutingState], boo
 def settled(target: Routing) -> Callable[[RoutingState], bool]:
     """Whether all of `target`, and nothing else, is there with its share."""
     return lambda state: (
-        {(v.version, v.weight, v.ready) for v in state.variants}
-        == {(v.version, v.weight, True) for v in target.variants}
+        {(v.version, v.weight, v.mirror, v.ready) for v in state.variants}
+        == {(v.version, v.weight, v.mirror, True) for v in target.variants}
     )
 
 
@@ -124,6 +125,29 @@ class RouterPromises:
         backend.heals(2)
         reach(backend, routing((2, 100)), settled(routing((2, 100))))
         assert backend.router.observe(LOOP).of(1) is None
+
+    def test_a_version_that_gets_copies_has_no_share_and_comes_and_goes_as_asked(self, backend: Backend) -> None:
+        reach(backend, routing((1, 100)), settled(routing((1, 100))))
+        for target in (routing((1, 100), (2, 0, 40)), routing((1, 0), (2, 100))):
+            reach(backend, target, settled(target))
+
+    def test_a_version_that_gets_copies_never_answers_in_anothers_place(self, backend: Backend) -> None:
+        target = routing((1, 100), (2, 0, 40))
+        reach(backend, target, settled(target))
+        backend.breaks(1)
+        backend.dies(1)
+        for _ in range(3):
+            backend.router.apply(LOOP, target)
+            assert [v.weight for v in backend.router.observe(LOOP).variants] == [100, 0]
+        backend.heals(1)
+        reach(backend, target, settled(target))
+
+    def test_a_version_that_is_not_ready_gets_no_copies(self, backend: Backend) -> None:
+        target = routing((1, 100), (2, 0, 40))
+        reach(backend, target, settled(target))
+        backend.breaks(2)
+        backend.dies(2)
+        reach(backend, target, lambda state: [v.mirror for v in state.variants] == [0, 0])
 
     def test_an_empty_routing_ends_everything(self, backend: Backend) -> None:
         reach(backend, routing((1, 50), (2, 50)), settled(routing((1, 50), (2, 50))))

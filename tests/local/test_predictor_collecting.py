@@ -41,6 +41,8 @@ def test_answers_are_handed_on_as_they_were_given_and_the_last_ones_before_the_p
             'dropped_total{reason="refused"}': 0, 'dropped_total{reason="ended"}': 0,
         }  # fmt: skip
         assert running.predict(price="cheap")[0] == 400
+        copied = {"host": f"127.0.0.1-shadow:{running.port}"}
+        assert running.post(V1, {"instances": [{**GOOD, "order": "A-16"}]}, copied)[0] == 200
         status, one = running.predict(order="A-17")
         assert status == 200, one
         until(lambda: len(taker.rows) == 1)

@@ -5,6 +5,7 @@
 `POST /v1/models/x:predict` answers `{"version": VERSION, "bytes": LENGTH OF THE BODY}`. A body `{"status": 500}`
 (any status) asks for that status, `{"seconds": 0.5}` or a path `…?0.5` for a slow answer. `GET /count` tells how many
 requests came.
+How many of these were copies, by their host, it tells as `copies`.
 SIGTERM ends it as a good server ends: new connections are refused, those under way are answered.
 """
 
@@ -17,7 +18,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-COUNT = {"requests": 0}
+COUNT = {"requests": 0, "copies": 0}
 
 
 class Answering(BaseHTTPRequestHandler):
@@ -30,6 +31,7 @@ class Answering(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         COUNT["requests"] += 1
+        COUNT["copies"] += self.headers["host"].partition(":")[0].endswith("-shadow")
         body = self.rfile.read(int(self.headers["content-length"]))
         asked = json.loads(body) if len(body) < 1000 and body.startswith(b"{") else {}
         _, _, seconds = self.path.partition("?")

@@ -129,13 +129,13 @@ class Predictors:
         process.kill()
         process.wait()
 
-    def asked(self, version: int) -> int:
-        """How many predictions the version's process was asked for."""
+    def asked(self, version: int, what: str = "requests") -> int:
+        """How many predictions the version's process was asked for; `copies`: how many of these were copies."""
         import json
 
         connection = http.client.HTTPConnection("127.0.0.1", self.processes[version][1], timeout=5)
         connection.request("GET", "/count")
-        requests = int(json.loads(connection.getresponse().read())["requests"])
+        requests = int(json.loads(connection.getresponse().read())[what])
         connection.close()
         return requests
 

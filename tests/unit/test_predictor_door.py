@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from services.predictor.door import Door, Life, Limits
 from services.predictor.metrics import counters
-from services.predictor.model import Predictor
+from services.predictor.model import ModelFailed, Predictor, Question
 from tests.unit.test_predictor_inputs import contract
 
 Message = MutableMapping[str, Any]
@@ -29,6 +29,7 @@ def asked(
     limits: Limits | None = None,
     headers: tuple[tuple[bytes, bytes], ...] = (),
     life: Life | None = None,
+    plane: _Nobody | None = None,
 ) -> tuple[list[Message], dict[str, float]]:
     """What the door sends for a body that comes as `messages`, and the outcomes it has counted."""
     registry = CollectorRegistry()
@@ -48,7 +49,7 @@ def asked(
     async def inner(*_: object) -> None:
         raise AssertionError("not for KServe's own routes")
 
-    door = Door(inner, _Nobody(), cast(Predictor, model), limits or Limits(), life or Life())
+    door = Door(inner, plane or _Nobody(), cast(Predictor, model), limits or Limits(), life or Life())
     scope = {"type": "http", "method": "POST", "path": "/v1/models/parcels:predict", "headers": headers}
     asyncio.run(door(scope, lambda: anext(source), send))
     outcomes = {
@@ -108,3 +109,26 @@ def test_an_error_that_nobody_foresaw_is_a_500_without_its_text() -> None:
 def test_while_draining_every_answer_asks_the_caller_to_leave() -> None:
     sent, _ = asked(part(b"no json"), life=Life(draining=True))
     assert (sent[0]["status"], closes(sent)) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("host", "copy"),
+    [
+        (b"flights.models.local-shadow", True),
+        (b"127.0.0.1-shadow:8080", True),
+        (b"flights.models.local", False),
+        (b"127.0.0.1:8080", False),
+        (b"flights-shadow.models.local:80", False),
+        (b"", False),
+    ],
+)
+def test_a_copy_of_a_request_is_known_by_its_host(host: bytes, copy: bool) -> None:
+    questions: list[bool] = []
+
+    class Plane(_Nobody):
+        async def infer(self, _model: str, question: Question) -> object:  # type: ignore[override]
+            questions.append(question.copy)
+            raise ModelFailed
+
+    asked(part(b"{}"), headers=((b"host", host),) if host else (), plane=Plane())
+    assert questions == [copy]

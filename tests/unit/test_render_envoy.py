@@ -196,6 +196,16 @@ ELSEWHERE = says(
 )
 
 
+FORGED = says(
+    {
+        **PATH,
+        "headers": [{"name": ":authority", "string_match": {"safe_regex": {"regex": ".*-shadow(:[0-9]+)?"}}}],
+    },
+    400,
+    '{"error": "expected a Host that does not end in -shadow: by that the copies of requests are known"}',
+)
+
+
 def routes(version: str, middle: dict[str, object]) -> dict[str, object]:
     return {
         "version_info": version,
@@ -207,7 +217,7 @@ def routes(version: str, middle: dict[str, object]) -> dict[str, object]:
                     {
                         "name": "loop",
                         "domains": ["*"],
-                        "routes": [TOO_LARGE, middle, ELSEWHERE],
+                        "routes": [FORGED, TOO_LARGE, middle, ELSEWHERE],
                     }
                 ],
             }
@@ -228,32 +238,49 @@ def weighted(version: int, weight: int) -> dict[str, object]:
     }
 
 
-def test_the_route_splits_by_weight_and_tries_again_only_what_was_never_answered() -> None:
-    assert render.routes("flights", {12: 20, 7: 80}, timedelta(milliseconds=2500)) == routes(
-        "ff572ccd222486d2",
-        {
-            "match": PATH,
-            "request_body_buffer_limit": 16777216,
-            "route": {
-                "timeout": "2.500s",
-                "weighted_clusters": {"clusters": [weighted(7, 80), weighted(12, 20)]},
-                "retry_policy": {
-                    "retry_on": "connect-failure,refused-stream,reset",
-                    "num_retries": 3,
-                    "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.020s"},
-                    "retry_priority": {
-                        "name": "envoy.retry_priorities.previous_priorities",
-                        "typed_config": {"@type": PREVIOUS, "update_frequency": 1},
-                    },
+def split(*clusters: dict[str, object], **more: object) -> dict[str, object]:
+    return {
+        "match": PATH,
+        "request_body_buffer_limit": 16777216,
+        "route": {
+            "timeout": "2.500s",
+            "weighted_clusters": {"clusters": list(clusters)},
+            "retry_policy": {
+                "retry_on": "connect-failure,refused-stream,reset",
+                "num_retries": 3,
+                "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.020s"},
+                "retry_priority": {
+                    "name": "envoy.retry_priorities.previous_priorities",
+                    "typed_config": {"@type": PREVIOUS, "update_frequency": 1},
                 },
             },
+            **more,
         },
+    }
+
+
+TIMEOUT = timedelta(milliseconds=2500)
+
+
+def test_the_route_splits_by_weight_and_tries_again_only_what_was_never_answered() -> None:
+    assert render.routes("flights", {12: 20, 7: 80}, TIMEOUT) == routes(
+        "a1f5509e9a831b0c", split(weighted(7, 80), weighted(12, 20))
+    )
+
+
+def test_a_share_of_the_requests_is_copied_to_a_version_without_a_weight() -> None:
+    copied = {
+        "cluster": "flights-v12",
+        "runtime_fraction": {"default_value": {"numerator": 30, "denominator": "HUNDRED"}},
+    }
+    assert render.routes("flights", {7: 100}, TIMEOUT, {12: 30}) == routes(
+        "e2e020594460eb58", split(weighted(7, 100), request_mirror_policies=[copied])
     )
 
 
 def test_without_a_ready_version_the_route_says_so() -> None:
     assert render.routes("flights", {}, timedelta(seconds=10)) == routes(
-        "5efe8724b6e903b2", says(PATH, 503, '{"error": "no version of flights is ready; try again later"}')
+        "22b042c5c5979ea3", says(PATH, 503, '{"error": "no version of flights is ready; try again later"}')
     )
 
 

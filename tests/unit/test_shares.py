@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serinus.facts import Routing, Variant
-from serinus.render.shares import preference, shares
+from serinus.render.shares import copies, preference, shares
 
 
-def routing(*wanted: tuple[int, int]) -> Routing:
-    return Routing(tuple(Variant(version, weight) for version, weight in wanted))
+def routing(*wanted: tuple[int, int] | tuple[int, int, int]) -> Routing:
+    return Routing(tuple(Variant(*each) for each in wanted))
 
 
 def test_shares_of_versions_that_are_not_ready_go_to_the_others_in_proportion() -> None:
@@ -37,3 +37,17 @@ def test_shares_sum_to_100_and_only_ready_variants_have_one(weights: dict[int, i
 
 def test_the_fallback_is_the_one_with_the_largest_share_then_the_older() -> None:
     assert preference(routing((4, 10), (3, 90), (1, 0), (5, 0), (6, 0)), [1, 3, 4, 5]) == [3, 4, 1, 5]
+
+
+def test_who_gets_copies_answers_nobody_though_all_others_are_away() -> None:
+    shadowed = routing((1, 100), (2, 0, 30))
+    assert shares(shadowed, [1, 2]) == {1: 100}
+    assert shares(shadowed, [2]) == {}
+    assert preference(shadowed, [1, 2]) == [1]
+
+
+def test_copies_go_to_who_is_ready_for_them() -> None:
+    shadowed = routing((1, 100), (2, 0, 30))
+    assert copies(shadowed, [1, 2]) == {2: 30}
+    assert copies(shadowed, [1]) == {}
+    assert copies(routing((1, 80), (2, 20)), [1, 2]) == {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from serinus.errors import Unavailable
 from serinus.facts import Routing, RoutingState, VariantState
-from serinus.render.shares import shares
+from serinus.render.shares import copies, shares
 
 
 @dataclass
@@ -36,6 +36,7 @@ class FakeRouter:
     applied: list[tuple[str, Routing]] = field(default_factory=list)
     _servers: dict[str, dict[int, _Server]] = field(default_factory=dict)
     _weights: dict[str, dict[int, int]] = field(default_factory=dict)
+    _mirrors: dict[str, dict[int, int]] = field(default_factory=dict)
 
     def apply(self, loop: str, routing: Routing) -> None:
         """Start what lacks, move the shares to what is ready, and end what has none and is not wanted."""
@@ -44,9 +45,11 @@ class FakeRouter:
         servers = self._servers.setdefault(loop, {})
         for variant in routing.variants:
             servers.setdefault(variant.version, _Server(self.looks, self.broken.get(variant.version, "gets ready")))
-        weights = shares(routing, [version for version in servers if self._ready(loop, version)])
+        ready = [version for version in servers if self._ready(loop, version)]
+        weights = shares(routing, ready)
         if weights or not routing.variants:
             self._weights[loop] = weights
+            self._mirrors[loop] = copies(routing, ready)
             for version in servers.keys() - {v.version for v in routing.variants}:
                 del servers[version]
 
@@ -54,6 +57,7 @@ class FakeRouter:
         """What serves now; every look brings what is not ready nearer to it."""
         self._ask()
         servers, weights = self._servers.get(loop, {}), self._weights.get(loop, {})
+        mirrors = self._mirrors.get(loop, {})
         for server in servers.values():
             server.looks -= 1
         return RoutingState(
@@ -64,6 +68,7 @@ class FakeRouter:
                     weight=weights.get(version, 0),
                     message="" if self._ready(loop, version) else self.broken.get(version, server.message),
                     restarts=server.restarts,
+                    mirror=mirrors.get(version, 0),
                 )
                 for version, server in sorted(servers.items())
             )
