@@ -9,7 +9,7 @@ import numpy as np
 
 from serinus import artifact, models, sources
 from serinus.errors import ArtifactError
-from serinus.models import reference, scoring
+from serinus.models import importance, reference, scoring
 from serinus.spec import ModelLoop
 
 
@@ -24,10 +24,17 @@ def run(loop: str, folder: str, dataset: Path, out: Path) -> str:
     code = Path(folder) if folder else None
     frame, about = sources.open_snapshot(dataset)
     estimator, contract = models.fit(spec, frame, about, code)
-    said = reference.make(contract, estimator, *models.split(spec, frame), seed=spec.spec.training.seed)
+    learned, holdout = models.split(spec, frame)
+    said = reference.make(contract, estimator, learned, holdout, seed=spec.spec.training.seed)
     hidden = spec.spec.collect.hash if spec.spec.collect is not None else ()
     # What production keeps as a hash only is not to be read here either, and could not be compared with hashes.
-    said = replace(said, sample={name: values for name, values in said.sample.items() if name not in hidden})
+    said = replace(
+        said,
+        sample={name: values for name, values in said.sample.items() if name not in hidden},
+        importance=importance.measure(
+            contract, estimator, holdout, spec.spec.validation.metric, spec.spec.training.seed
+        ),
+    )
     digest = artifact.save(out, estimator, contract, said)
     _proven(artifact.load(out, spec.spec.training.trust, code))
     return digest
