@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from serinus import durations
-from serinus.decide import guardrails, wealth
+from serinus.decide import guardrails, warmup, wealth
 from serinus.facts import Block, Evidence, Rollout, VariantState, Verdict, Watch
 from serinus.spec import BLUE_GREEN, RolloutSpec
 
@@ -65,8 +65,13 @@ def look(
     before = replace(rollout, step=_step(spec, rollout))  # an edit may have taken steps away
     fresh = block is not None and block.start >= rollout.looked_until  # nothing counts twice
     after = _absorbed(spec, before, block) if block is not None and fresh else before
-    after = replace(after, away=None if state is not None and state.ready else (before.away or now))
-    verdicts = tuple(guardrails.verdict(g, guardrails.known(g, after.evidence)) for g in guardrails.active(spec))
+    after = replace(
+        after,
+        away=None if state is not None and state.ready else (before.away or now),
+        served_since=warmup.since(before.served_since, state, now),
+    )
+    found = [guardrails.verdict(g, guardrails.known(g, after.evidence)) for g in guardrails.active(spec)]
+    verdicts = tuple(warmup.said(found, spec, after.served_since, after.looked_until))
     gone = _gone(after, state, now)
     verdicts = (*_crashed(after, state), *gone, *verdicts)
     failed = [v.reason for v in verdicts if v.outcome == "fail"]
@@ -107,6 +112,7 @@ def watch(spec: RolloutSpec, watching: Watch, block: Block | None) -> tuple[Watc
     if block is None or block.start < watching.looked_until:
         return watching, Verdict("watch", "error", f"could not look: no counts since {watching.looked_until:%H:%M:%S}")
     active = guardrails.active(spec)
+    block = warmup.heard(block, watching.served_since, min(warmup.lasts(spec), spec.watch / 2))
     evidence = {**watching.evidence, **{g.name: wealth.watched(g, watching.evidence, block) for g in active}}
     after = replace(watching, evidence=evidence, looked_until=block.end)
     verdicts = [guardrails.watch_verdict(g, evidence[g.name]) for g in active]
@@ -158,7 +164,7 @@ def _without_counts(
 def _absorbed(spec: RolloutSpec, rollout: Rollout, block: Block) -> Rollout:
     return replace(
         rollout,
-        evidence=wealth.absorb(spec, rollout.evidence, block),
+        evidence=wealth.absorb(spec, rollout.evidence, warmup.heard(block, rollout.served_since, warmup.lasts(spec))),
         looked_until=block.end,
         step_answers=rollout.step_answers + block.canary.answers,
     )
@@ -168,7 +174,14 @@ def _getting_ready(spec: RolloutSpec, rollout: Rollout, state: VariantState | No
     if state is not None and state.ready:
         # Counts begin with the traffic: a block that reached back to before it would compare two different times.
         started = replace(
-            rollout, step=0, step_started=now, looked_until=now, step_answers=0, restarts=state.restarts, verdicts=()
+            rollout,
+            step=0,
+            step_started=now,
+            looked_until=now,
+            step_answers=0,
+            restarts=state.restarts,
+            verdicts=(),
+            served_since=now,
         )
         return _done(started, "advance", (), "its server is ready")
     why = state.message if state is not None and state.message else "its server never became ready"

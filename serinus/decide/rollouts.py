@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import Literal
 
-from serinus.decide import canary, guardrails
+from serinus.decide import canary, guardrails, warmup
 from serinus.decide.draft import Draft
 from serinus.facts import Rollout, RolloutRecord, VariantState, Version, Watch
 
@@ -68,6 +68,10 @@ def watch(draft: Draft) -> None:
     watched, broken = draft.status.watch, ""
     if watched is None or draft.status.rollout is not None:
         return
+    if draft.world.routing is not None:
+        state = draft.world.routing.of(watched.version)
+        watched = replace(watched, served_since=warmup.since(watched.served_since, state, draft.now))
+        draft.set(watch=watched)
     if draft.world.block is not None:
         watched, verdict = canary.watch(draft.spec.spec.rollout, watched, draft.world.block)
         draft.set(watch=watched)
@@ -143,7 +147,10 @@ def _promote(draft: Draft, rollout: Rollout, reason: str) -> None:
     if rollout.stable is not None:
         state = draft.world.routing.of(rollout.version) if draft.world.routing is not None else None
         restarts = state.restarts if state is not None else 0
-        watched = Watch(rollout.version, until, draft.now, canary.baseline(rollout.evidence), restarts)
+        # What got no traffic before, as in blue/green, warms up in the watch.
+        served = rollout.served_since if rollout.step_answers else draft.now
+        before = canary.baseline(rollout.evidence)
+        watched = Watch(rollout.version, until, draft.now, before, restarts, served_since=served)
     draft.aliases["champion"] = rollout.version
     draft.set(
         champion=rollout.version,

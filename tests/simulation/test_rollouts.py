@@ -24,7 +24,7 @@ def test_of_300_identical_canaries_at_most_three_are_rolled_back_and_nearly_all_
 
 def test_a_canary_with_hardly_any_failure_is_promoted_from_its_last_step_in_half_a_minute() -> None:
     quiet = Behaviour(errors=0.0005, slow=0.0005, rejected=0)
-    promoted, rolled = runs(RolloutSpec(steps=(50,)), World(quiet, quiet), 100)
+    promoted, rolled = runs(RolloutSpec(steps=(50,), warm_up=timedelta(0)), World(quiet, quiet), 100)
     report("identical canary near zero, 50 % at once", promoted, rolled)
     assert not rolled
     assert sum(e.seconds <= 30 for e in promoted) >= 95

@@ -42,7 +42,7 @@ spec:
     features: {{numeric: [distance]}}
   training: {{estimator: hist-gradient-boosting, {training}}}
   validation: {{metric: roc_auc}}
-  rollout: {{steps: [20, 50], minRequests: 100, stepTimeout: 60s, watch: 60s, {rollout}}}
+  rollout: {{steps: [20, 50], minRequests: 100, stepTimeout: 60s, warmUp: 0s, watch: 60s, {rollout}}}
   {text}
 """)
 

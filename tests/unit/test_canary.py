@@ -64,7 +64,7 @@ def test_a_ready_canary_gets_its_first_traffic_and_is_counted_from_then_on() -> 
     later = NOW + 20 * SECOND
     seen = canary.look(SPEC, rollout(step=-1), block(), replace(WELL, restarts=1), later)
     assert (seen.action, seen.reason) == ("advance", "its server is ready")
-    assert seen.rollout == rollout(step=0, step_started=later, looked_until=later, restarts=1)
+    assert seen.rollout == rollout(step=0, step_started=later, looked_until=later, restarts=1, served_since=later)
     assert canary.weight(SPEC, seen.rollout) == 5
 
 

@@ -191,7 +191,7 @@ def test_a_duration_that_nothing_makes_no_sense_for_is_held_to_it(path: str) -> 
     assert "> 0" in rule["rule"]
 
 
-@pytest.mark.parametrize("path", ["rollout.watch", "drift.cooldown"])
+@pytest.mark.parametrize("path", ["rollout.watch", "rollout.warmUp", "drift.cooldown"])
 def test_a_duration_may_be_nothing_where_that_means_never_or_at_once(path: str) -> None:
     (rule,) = at(SPEC, path)["x-kubernetes-validations"]
     assert "> 0" not in rule["rule"]

@@ -1,0 +1,48 @@
+"""Warm-up: a fresh server's first answers are slow (caches, pools, compilation), which says nothing about its model.
+
+Blocks that begin within `rollout.warmUp` of its first traffic, or of its coming back, carry none of the new version's
+times: they are neither harm nor proof of safety. Its failures, refusals, scores and labels count from the first on, and
+so does how fast the others answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from serinus import durations
+from serinus.facts import Block, VariantState, Verdict
+from serinus.spec import RolloutSpec
+
+TIMED = frozenset({"latency", "slowdown"})
+"""Guardrails whose outcomes are times."""
+
+
+def lasts(spec: RolloutSpec) -> timedelta:
+    """How long a canary warms up: never over half of what a step may take, or there would be no time to judge it."""
+    return min(spec.warm_up, spec.step_timeout / 2)
+
+
+def since(before: datetime | None, state: VariantState | None, now: datetime) -> datetime | None:
+    """Since when a server, as the router sees it `now`, has answered without a break; `before`: as known until now."""
+    return before if state is not None and state.ready else now
+
+
+def heard(block: Block, served: datetime | None, warm_up: timedelta) -> Block:
+    """`block` without the new version's times when it began before that had answered for so long."""
+    if served is None or block.start >= served + warm_up:
+        return block
+    return replace(block, canary=block.canary.without_times())
+
+
+def said(verdicts: Sequence[Verdict], spec: RolloutSpec, served: datetime | None, looked: datetime) -> list[Verdict]:
+    """Verdicts on a rollout of which counts up to `looked` are known; those about times say what they leave out."""
+    warm_up = lasts(spec)
+    if served is None or not warm_up:
+        return list(verdicts)
+    if looked < served + warm_up:
+        why = f"the canary warms up until {served + warm_up:%H:%M:%S}; how fast it answers counts from then on"
+    else:
+        why = f"its first {durations.render(warm_up)} were warm-up and do not count"
+    return [replace(v, reason=f"{v.reason} ({why})") if v.gate in TIMED else v for v in verdicts]
