@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from serinus.decide.distributions import SCALES, SCORE, Counts, Distribution, Engine, distribution, enough, judge
 from serinus.decide.shifts import NAMED
-from serinus.facts import Bins, DriftFinding, FeatureDrift, Outcome, Profile, Verdict, Window
+from serinus.facts import DriftFinding, DriftSign, FeatureDrift, Outcome, Profile, Verdict, Window
 from serinus.spec import Confirm, DriftSpec
-from serinus.stats.distances import psi
+from serinus.spec.budget import apart
 
 GATE = "drift"
-SCORE = "score"
-"""The name under which the distribution of the model's scores is one more feature."""
-
-Counts = Mapping[str, int]
-"""Rows by bin, the bins as `Bins.labels()` names them; a bin that is not there has none."""
-Engine = Callable[[Sequence[Sequence[int]], Sequence[Sequence[int]]], tuple[float, ...]]
-"""The p-values of the chi-squared tests, as `serinus.detectors.Engine` describes them."""
+SIGNS = {"shape": "PSI {:.2f}", "shift": "{:+.2f} sd", "missing": "missing {:+.1%}", "unseen": "unseen {:+.1%}"}
+MOST = 0.05  # the level of a look, where the budget would allow for more
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """One distribution: of the training rows, and of the window's."""
+def level(spec: DriftSpec) -> float:
+    """How likely a look at traffic in which nothing has changed may be to find a window in violation.
 
-    name: str
-    reference: tuple[int, ...]
-    current: tuple[int, ...]
-    alien: tuple[str, ...]  # bins that were counted and that the profile does not have
-
-    @property
-    def rows(self) -> int:
-        return sum(self.current)
+    The looks between two false alarms that the budget allows share it alike (a union bound), so that it holds whatever
+    the windows have in common. Fewer than the looks could be reckoned with where windows overlap, but not many fewer:
+    of an hourly look at a day's window at these levels about 19 of 24 count (the rate of upcrossings of a triangular
+    covariance, Slepian 1961), which is nothing in the size of a shift that is found.
+    """
+    return min(spec.every / apart(spec.false_alarms), MOST)
 
 
 def compare(
@@ -43,28 +36,46 @@ def compare(
     *,
     p_values: Engine,
     window: Window,
+    parts: Sequence[Mapping[str, Counts]] = (),
+    before: Sequence[Mapping[str, Counts]] = (),
 ) -> DriftFinding:
     """The finding over `window`, from the rows counted in it for each of the features and for the score.
 
-    A distribution (a feature's, or the score's) has drifted when its p-value is below `alpha` shared over all of them
-    (Bonferroni) and its PSI is at least `psi`: with traffic enough significance alone flags differences too small to
+    Pure, and its cost does not grow with the rows. `parts` are the counts of the window's parts in the order of time
+    and `before` those of as long windows before it, oldest first, both by distribution (`SCORE` for the score's) and
+    bin. Both may be left out: rows are then taken to be independent, and a drift too slow for one window is not seen.
+
+    A distribution (a feature's, or the score's) has drifted when one of its tests is significant and its change large
+    enough: `psi` for the shape of the histogram, `shift` for numbers that have become larger or smaller, `missing` for
+    the share of missing or unseen values. With traffic enough significance alone flags differences too small to
     matter, and with little of it size alone is noise. One that drifted puts the window in violation.
 
-    A distribution with fewer than `min_rows` rows is not decided, and then neither is the window, unless another one
-    has drifted: no data is not a pass. Counts in a bin that the profile does not have are not this version's, which
-    is an `error`.
+    `level` is shared over all tests of all distributions (Bonferroni): half of it for the window itself, the other half
+    for the latest 2, 4 and 8 windows, each looked at as one (a window-limited scan for a change of unknown age: Willsky
+    & Jones 1976; Lai 1995, "Sequential changepoint detection in quality control and dynamical systems").
+
+    A distribution with fewer than `min_rows` rows in all of them is not decided, and then neither is the window, unless
+    another one has drifted: no data is not a pass. Counts in a bin that the profile does not have are not this
+    version's, which is an `error`.
     """
-    pairs = [_pair(bins.name, bins, features.get(bins.name, {})) for bins in profile.features]
-    pairs.append(_pair(SCORE, profile.score, score))
+    counted = {**features, SCORE: score}
+    pairs = [
+        distribution(
+            bins,
+            counted.get(bins.name, {}),
+            (part.get(bins.name, {}) for part in parts),
+            (older.get(bins.name, {}) for older in before),
+        )
+        for bins in (*profile.features, profile.score)
+    ]
     rows = max(pair.rows for pair in pairs)
     alien = [f"{pair.name} (bin {', '.join(pair.alien)})" for pair in pairs if pair.alien]
     if alien:
         return could_not_look(version, window, f"counted in bins that the profile lacks: {'; '.join(alien)}", rows)
 
-    ready = [pair for pair in pairs if pair.rows >= spec.min_rows and sum(pair.reference) > 0]
-    bound = spec.alpha / len(pairs)
-    tests = p_values([pair.reference for pair in ready], [pair.current for pair in ready])
-    found = tuple(_drift(spec, pair, p, bound) for pair, p in zip(ready, tests, strict=True))
+    bounds = _bounds(spec, pairs)
+    ready = [p for p in pairs if sum(p.bins.counts) > 0 and any(enough(spec, p, windows) for windows in bounds)]
+    found = judge(spec, ready, bounds, p_values)
     wanting = [pair for pair in pairs if pair not in ready]
     figures = {
         "rows": float(rows),
@@ -72,7 +83,9 @@ def compare(
         "drifted": float(sum(f.drifted for f in found)),
         "psi": max((f.psi for f in found), default=0.0),
         "psi_bound": spec.psi,
-        "p_bound": bound,
+        "p_bound": bounds[1],
+        "clumps": max((f.clumps for f in found), default=1.0),
+        "windows": float(max(bounds)),
     }
     return DriftFinding(version, window, rows, _verdict(spec, found, wanting, figures), found)
 
@@ -113,19 +126,19 @@ def nothing_to_compare(window: Window, reason: str) -> DriftFinding:
     return DriftFinding(0, window, 0, Verdict(GATE, "undecided", reason))
 
 
-def _pair(name: str, bins: Bins, counts: Counts) -> _Pair:
-    labels = bins.labels()
-    alien = tuple(sorted(label for label, rows in counts.items() if rows and label not in labels))
-    return _Pair(name, bins.counts, tuple(counts.get(label, 0) for label in labels), alien)
-
-
-def _drift(spec: DriftSpec, pair: _Pair, p_value: float, bound: float) -> FeatureDrift:
-    size = psi(pair.reference, pair.current)
-    return FeatureDrift(pair.name, p_value, size, drifted=p_value < bound and size >= spec.psi)
+def _bounds(spec: DriftSpec, pairs: Sequence[Distribution]) -> dict[int, float]:
+    """By how many windows are looked at as one: the p-value below which one test of one distribution is significant."""
+    tests = sum(len(pair.kinds) for pair in pairs)
+    known = max(len(pair.before) for pair in pairs) + 1
+    # The windows before are themselves the reference when it is not training.
+    scales = [scale for scale in SCALES if scale <= known] if spec.reference == "training" else [1]
+    first, *others = scales
+    share = level(spec) / tests
+    return {first: share / 2 if others else share, **{scale: share / 2 / len(others) for scale in others}}
 
 
 def _verdict(
-    spec: DriftSpec, found: Sequence[FeatureDrift], wanting: Sequence[_Pair], figures: Mapping[str, float]
+    spec: DriftSpec, found: Sequence[FeatureDrift], wanting: Sequence[Distribution], figures: Mapping[str, float]
 ) -> Verdict:
     total, rows = len(found) + len(wanting), f"{figures['rows']:,.0f} rows"
     bounds = f"bounds: PSI {spec.psi:g}, p {figures['p_bound']:.2g}"
@@ -135,7 +148,7 @@ def _verdict(
         parts = [f"{len(drifted)} of {total} distributions drifted over {rows}: {_named(drifted)}"]
         parts += [bounds, *([f"not decided: {missing}"] if missing else [])]
         return Verdict(GATE, "fail", "; ".join(parts), figures)
-    if not found and all(sum(pair.reference) for pair in wanting):
+    if not found and all(sum(pair.bins.counts) for pair in wanting):
         return Verdict(GATE, "undecided", f"{rows} in the window; {spec.min_rows:,} are needed to decide", figures)
     if wanting:
         return Verdict(GATE, "undecided", f"{spec.min_rows:,} rows are needed to decide: {missing}", figures)
@@ -150,9 +163,17 @@ def _named(drifted: Sequence[FeatureDrift]) -> str:
 
 
 def _text(feature: FeatureDrift) -> str:
-    p = f"p {feature.p_value:.1g}" if feature.p_value >= 1e-6 else "p < 1e-6"
-    return f"{feature.name} (PSI {feature.psi:.2f}, {p})"
+    signs = feature.signs or (DriftSign("shape", feature.psi, feature.p_value),)
+    return f"{feature.name} ({'; '.join(map(_sign, signs))})"
 
 
-def _wants(pair: _Pair) -> str:
-    return f"{pair.name} has {pair.rows:,}" if sum(pair.reference) else f"{pair.name} has none in the training profile"
+def _sign(sign: DriftSign) -> str:
+    size = SIGNS[sign.test].format(sign.effect).replace("%", " %")
+    p = f"p {sign.p_value:.1g}" if sign.p_value >= 1e-6 else "p < 1e-6"
+    return f"{size}, {p}" + (f" over {sign.windows} windows" if sign.windows > 1 else "")
+
+
+def _wants(pair: Distribution) -> str:
+    return (
+        f"{pair.name} has {pair.rows:,}" if sum(pair.bins.counts) else f"{pair.name} has none in the training profile"
+    )

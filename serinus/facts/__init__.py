@@ -11,6 +11,7 @@ from serinus.facts.looks import AliasMove, Plan, World, Writer
 from serinus.facts.memory import (
     DataCount,
     DriftFinding,
+    DriftSign,
     Event,
     Evidence,
     FeatureDrift,
@@ -90,6 +91,7 @@ __all__ = [
     "Dataset",
     "Deed",
     "DriftFinding",
+    "DriftSign",
     "ErrorSums",
     "Evaluation",
     "Event",

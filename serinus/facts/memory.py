@@ -26,6 +26,16 @@ class Shift:
 
 
 @dataclass(frozen=True)
+class DriftSign:
+    """One test of a distribution that says: significant, and large enough."""
+
+    test: Literal["shape", "shift", "missing", "unseen"]
+    effect: float  # shape: PSI; shift: standard deviations, positive is larger; missing, unseen: rise of their share
+    p_value: float
+    windows: int = 1  # so many of the latest windows, looked at as one
+
+
+@dataclass(frozen=True)
 class FeatureDrift:
     """One feature's window against the training profile."""
 
@@ -34,6 +44,8 @@ class FeatureDrift:
     psi: float  # population stability index
     drifted: bool
     shift: Shift | None = None  # of a finding before the latest only the deciding figures are kept
+    signs: tuple[DriftSign, ...] = ()  # what says that it drifted; empty when nothing does
+    clumps: float = 1.0  # as many rows as tell what one independent row does: the largest design effect of its tests
 
 
 @dataclass(frozen=True)

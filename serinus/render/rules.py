@@ -193,6 +193,7 @@ LIMITS: Mapping[str, dict[str, Any]] = {
     "rollout.steps": {"maxItems": 99, "minItems": 1},
     "collect.columns": {"maxItems": 1000},
     "collect.hash": {"maxItems": 1000},
+    "drift.falseAlarms": {"maxLength": 64},
     "quality.falseAlarms": {"maxLength": 64},
     "quality.slices": {"maxItems": 20},
     "value.worth": {"minProperties": 1, "maxProperties": 1000},

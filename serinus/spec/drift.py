@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from serinus.durations import Duration, PositiveDuration
+from serinus.spec.budget import Budget
 from serinus.spec.parts import Part
 
 
@@ -49,10 +50,19 @@ class DriftSpec(Part):
     """How much of the past a look covers."""
     min_rows: Annotated[int, Field(ge=1)] = 600
     """With fewer rows in the window nothing is decided."""
-    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.01
-    """Significance of a window's chi-squared tests together (Bonferroni over features and score)."""
+    false_alarms: Budget = "1 per 90d"
+    """How many retrains per time may be asked for although nothing has changed, on average at most."""
     psi: Annotated[float, Field(gt=0)] = 0.1
-    """The population stability index from which a significant change is also large enough."""
+    """The population stability index from which a significant change of a distribution is also large enough."""
+    shift: Annotated[float, Field(gt=0, le=10)] = 0.2
+    """The shift of a numeric feature or of the score, in standard deviations, from which it is large enough."""
+    missing: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """The rise of the share of missing values, or of values that training never saw, from which it is large enough."""
+    reference: Literal["training", "sameHourLastWeek", "rolling"] = "training"
+    """What a window is held against: the training rows, the same hours a week before, or the windows before it. The
+    latter two need a champion that served then, and forget what has been so for longer."""
+    clumps: Literal["measured", "ignored"] = "measured"
+    """Whether rows that are alike (of one client, one hour) count for fewer, by how alike they are seen to be."""
     retrain: Retrain = Retrain()
     """How many windows ask for a new model."""
     cooldown: Duration = timedelta(hours=6)

@@ -50,14 +50,16 @@ def test_traffic_like_the_training_rows_passes_and_says_on_what_figures() -> Non
             "drift",
             "pass",
             "none of 3 distributions drifted over 1,000 rows; the largest change: temp (PSI 0.00, p 0.8); "
-            "bounds: PSI 0.1, p 0.0033",
+            "bounds: PSI 0.1, p 5.8e-05",
             {
                 "rows": 1000.0,
                 "distributions": 3.0,
                 "drifted": 0.0,
                 "psi": psi(TEMP.counts, temp),
                 "psi_bound": 0.1,
-                "p_bound": 0.01 / 3,
+                "p_bound": 1 / 2160 / 8,
+                "clumps": 1.0,
+                "windows": 1.0,
             },
         ),
         features=(
@@ -72,8 +74,10 @@ def test_a_feature_that_moved_puts_the_window_in_violation_and_is_named_with_its
     finding = find({**SAME, "temp": {"0": 50, "1": 350, "2": 600}}, SAME_SCORE)
     assert finding.verdict.outcome == "fail"
     assert [f.name for f in finding.features if f.drifted] == ["temp"]
-    assert finding.verdict.reason.startswith("1 of 3 distributions drifted over 1,000 rows: temp (PSI 0.68, p < 1e-6)")
-    assert finding.verdict.reason.endswith("bounds: PSI 0.1, p 0.0033")
+    assert finding.verdict.reason.startswith(
+        "1 of 3 distributions drifted over 1,000 rows: temp (PSI 0.68, p < 1e-6; +0.77 sd, p < 1e-6)"
+    )
+    assert finding.verdict.reason.endswith("bounds: PSI 0.1, p 5.8e-05")
     assert finding.verdict.figures["drifted"] == 1
 
 
@@ -111,20 +115,32 @@ def test_a_significant_change_that_is_small_is_no_drift() -> None:
 
 def test_a_large_change_that_is_not_significant_is_no_drift() -> None:
     finding = compare(
-        SPEC, 4, PROFILE, {**SAME, "temp": {"2": 1000}}, SAME_SCORE, p_values=always(0.004), window=WINDOW
+        SPEC, 4, PROFILE, {**SAME, "carrier": {"1": 1000}}, SAME_SCORE, p_values=always(0.004), window=WINDOW
     )
-    assert finding.features[0].psi > 1
+    assert finding.features[1].psi > 1
     assert finding.verdict.outcome == "pass"
 
 
-def test_alpha_is_shared_over_the_features_and_the_score() -> None:
-    def outcome(p_value: float) -> str:
-        moved = {**SAME, "temp": {"2": 1000}}
-        engine = always(p_value)
-        return compare(SPEC, 4, PROFILE, moved, SAME_SCORE, p_values=engine, window=WINDOW).verdict.outcome
+@pytest.mark.parametrize(
+    ("budget", "every", "bound"),
+    [
+        ("1 per 90d", "1h", 1 / 2160),
+        ("2 per 90d", "1h", 2 / 2160),
+        ("1 per 90d", "1d", 1 / 90),
+        ("1 per 1h", "1d", 0.05),
+    ],
+)
+def test_the_budget_is_shared_over_the_looks_of_its_time_and_all_tests(budget: str, every: str, bound: float) -> None:
+    """Eight tests: of temp its shape, shift, missing; of carrier its shape, missing, unseen; of the score two."""
+    spec = DriftSpec.model_validate({"falseAlarms": budget, "every": every})
 
-    assert outcome(0.01 / 3 - 1e-6) == "fail"
-    assert outcome(0.01 / 3) == "pass"
+    def outcome(p_value: float) -> str:
+        moved = {**SAME, "carrier": {"1": 1000}}
+        engine = always(p_value)
+        return compare(spec, 4, PROFILE, moved, SAME_SCORE, p_values=engine, window=WINDOW).verdict.outcome
+
+    assert outcome(bound / 8 * 0.999) == "fail"
+    assert outcome(bound / 8) == "pass"
 
 
 def test_with_too_few_rows_nothing_is_decided() -> None:
@@ -177,7 +193,7 @@ def test_without_a_champion_there_is_nothing_to_compare() -> None:
     )
 
 
-def test_on_clean_traffic_false_alarms_stay_below_alpha() -> None:
+def test_on_clean_traffic_false_alarms_stay_within_the_budget() -> None:
     """15 features of 10 bins, 600 rows of 100,000: PSI and chi-squared together, 300 windows."""
     rng = np.random.default_rng(5)
     shares = np.full(10, 0.1)
@@ -192,7 +208,7 @@ def test_on_clean_traffic_false_alarms_stay_below_alpha() -> None:
     alarms = sum(
         find({f.name: window() for f in features}, window(), profile).verdict.outcome == "fail" for _ in range(300)
     )
-    assert alarms <= 3
+    assert alarms <= 1
 
 
 COUNTS = st.fixed_dictionaries({label: st.integers(0, 2000) for label in TEMP.labels()})
@@ -206,7 +222,9 @@ def test_the_outcome_follows_from_the_features_and_the_rows(temp: dict[str, int]
     assert len(finding.features) == 3 - len(wanting)
     expected = "fail" if any(f.drifted for f in finding.features) else "undecided" if wanting else "pass"
     assert finding.verdict.outcome == expected
-    assert all(f.drifted == (f.p_value < 0.01 / 3 and f.psi >= 0.1) for f in finding.features)
+    shaped = [f.p_value < 1 / 2160 / 8 and f.psi >= 0.1 for f in finding.features]
+    assert [any(sign.test == "shape" for sign in f.signs) for f in finding.features] == shaped
+    assert all(f.drifted == bool(f.signs) for f in finding.features)
 
 
 def _times(bins: Bins, factor: int) -> Bins:

@@ -51,7 +51,7 @@ def test_the_examples_are_valid() -> None:
         ("spec/data/checks/minRows", 0, "spec.data.checks.minRows: expected a number of at least 1, got 0"),
         ("spec/drift/psi", "bla", "spec.drift.psi: expected a number, got 'bla'"),
         ("spec/drift/psi", 0, "spec.drift.psi: expected a number over 0, got 0"),
-        ("spec/drift/alpha", 1, "spec.drift.alpha: expected a number under 1, got 1"),
+        ("spec/drift/missing", 1, "spec.drift.missing: expected a number under 1, got 1"),
         ("spec/training/seed", 2**32, "spec.training.seed: expected a number under 4,294,967,296, got 4294967296"),
         ("spec/data/checks/maxNullFraction", 2,
          "spec.data.checks.maxNullFraction: expected a number of at most 1, got 2"),

@@ -103,7 +103,8 @@ def loops(draw: st.DrawFn) -> ModelLoop:
                     guardrails=_maybe(errors=st.none() | margin, latency=st.none() | margin),
                 )),
                 "drift": draw(st.none() | _maybe(
-                    every=spans, window=spans, min_rows=counts, alpha=open_fractions, psi=counts,
+                    every=spans, window=spans, min_rows=counts, psi=counts, missing=open_fractions,
+                        false_alarms=st.sampled_from(["1 per 90d", "3 per 1w2d"]),
                     retrain=st.just({"violations": violations, "of": of}), cooldown=spans,
                     detector=st.sampled_from(sorted(detectors.TABLE)),
                 )),

@@ -1,0 +1,203 @@
+"""One distribution of a window against that of its reference: four tests, each with how large a change must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from serinus.facts import MISSING, UNSEEN, Bins, DriftSign, FeatureDrift
+from serinus.spec import DriftSpec
+from serinus.stats import clumps, ordered, rises
+from serinus.stats.distances import psi
+
+SCORE = "score"
+"""The name under which the distribution of the model's scores is one more feature."""
+SCALES = (1, 2, 4, 8)
+"""So many of the latest windows are also looked at as one."""
+HALF = 0.5  # of a threshold: what the latest window must show itself before the ones it is pooled with count
+RARE = 5.0  # bins of which fewer rows are expected are tested as one (Cochran 1954)
+
+Counts = Mapping[str, int]
+"""Rows by bin, the bins as `Bins.labels()` names them; a bin that is not there has none."""
+Engine = Callable[[Sequence[Sequence[int]], Sequence[Sequence[int]]], tuple[float, ...]]
+"""The p-values of the chi-squared tests, as `serinus.detectors.Engine` describes them."""
+Floats = npt.NDArray[np.float64]
+Test = Literal["shape", "shift", "missing", "unseen"]
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """One feature, or the score: of the reference's rows, and of the window's. All counts follow `bins.labels()`."""
+
+    bins: Bins  # its counts are the reference's
+    current: tuple[int, ...]
+    alien: tuple[str, ...]  # bins that were counted and that the profile does not have
+    parts: tuple[tuple[int, ...], ...]  # of the window, oldest first
+    before: tuple[tuple[int, ...], ...]  # the windows before it, oldest first
+
+    @property
+    def name(self) -> str:
+        """The feature's, or `SCORE`."""
+        return self.bins.name
+
+    @property
+    def rows(self) -> int:
+        """In the window."""
+        return sum(self.current)
+
+    @property
+    def kinds(self) -> tuple[Test, ...]:
+        """The tests that it is put to."""
+        if self.bins.kind == "categorical":
+            return ("shape", "missing", "unseen")
+        return ("shape", "shift") if self.name == SCORE else ("shape", "shift", "missing")
+
+    def place(self, test: Test) -> int:
+        """Where the bin is that `test`, of missing or of unseen values, is about."""
+        return self.bins.labels().index(MISSING if test == "missing" else UNSEEN)
+
+    def pool(self, windows: int) -> tuple[int, ...]:
+        """The counts of the latest so many windows together."""
+        older = self.before[len(self.before) - windows + 1 :]
+        return tuple(int(sum(column)) for column in zip(self.current, *older, strict=True))
+
+
+def distribution(
+    bins: Bins, counts: Counts, parts: Iterable[Counts] = (), before: Iterable[Counts] = ()
+) -> Distribution:
+    """Counts by the bins' labels as `Distribution` holds them."""
+    labels = bins.labels()
+
+    def row(one: Counts) -> tuple[int, ...]:
+        return tuple(one.get(label, 0) for label in labels)
+
+    alien = tuple(sorted(label for label, rows in counts.items() if rows and label not in labels))
+    return Distribution(bins, row(counts), alien, tuple(map(row, parts)), tuple(map(row, before)))
+
+
+def judge(
+    spec: DriftSpec, ready: Sequence[Distribution], bounds: Mapping[int, float], p_values: Engine
+) -> tuple[FeatureDrift, ...]:
+    """What the tests say of each of `ready`, of which one pool of windows at least has `min_rows` rows.
+
+    bounds: how many windows are looked at as one -> the p-value below which one test of them is significant.
+    """
+    cases = [_case(spec, one, windows) for one in ready for windows in bounds if enough(spec, one, windows)]
+    p_shapes = p_values([case.table[0] for case in cases], [case.table[1] for case in cases])
+    found: dict[str, FeatureDrift] = {}
+    for case, p_shape in zip(cases, p_shapes, strict=True):
+        name = case.one.name
+        latest = found.setdefault(name, FeatureDrift(name, p_shape, case.effect("shape"), False, clumps=case.clumped))
+        tests = [(test, p_shape if test == "shape" else case.p_value(test)) for test in case.one.kinds]
+        signs = [
+            DriftSign(test, case.effect(test), p, case.windows)
+            for test, p in tests
+            if p < bounds[case.windows] and case.large(test) and test not in {sign.test for sign in latest.signs}
+        ]
+        found[name] = replace(latest, drifted=latest.drifted or bool(signs), signs=(*latest.signs, *signs))
+    return tuple(found.values())
+
+
+def enough(spec: DriftSpec, one: Distribution, windows: int) -> bool:
+    """Whether so many windows are there, and have rows enough together."""
+    return windows <= len(one.before) + 1 and sum(one.pool(windows)) >= spec.min_rows
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A distribution over some of the latest windows, put to its tests."""
+
+    spec: DriftSpec
+    one: Distribution
+    windows: int
+    counts: Floats
+    effects: Mapping[Test, float]  # design effects
+
+    @property
+    def reference(self) -> Floats:
+        return np.asarray(self.one.bins.counts, dtype=np.float64)
+
+    @property
+    def clumped(self) -> float:
+        return max(self.effects.values())
+
+    @property
+    def table(self) -> tuple[list[int], list[int]]:
+        """What the chi-squared test takes: rows for as many as they tell, rare bins as one."""
+        before, now = self.reference / self._ours("shape"), self.counts / self.effects["shape"]
+        rare = before * (now.sum() / before.sum()) < RARE
+        gathered = [np.append(side[~rare], side[rare].sum()).round().astype(int).tolist() for side in (before, now)]
+        # Of rows that are all alike less than one is left.
+        return (gathered[0], gathered[1]) if all(map(any, gathered)) else ([1], [1])
+
+    def effect(self, test: Test) -> float:
+        """How large the change is, in the test's own unit."""
+        if test == "shape":
+            return psi(self.reference.tolist(), self.counts.tolist())
+        if test == "shift":
+            values = len(self.one.bins.edges) + 1
+            return ordered.deviations(float(ordered.superiority(self.reference[:values], self.counts[:values]).chance))
+        place = self.one.place(test)
+        return float(self.counts[place] / self.counts.sum() - self.reference[place] / self.reference.sum())
+
+    def p_value(self, test: Test) -> float:
+        """Of the tests but the chi-squared one."""
+        before, now = self.reference / self._ours(test), self.counts / self.effects[test]
+        if test == "shift":
+            values = len(self.one.bins.edges) + 1
+            return ordered.p_value(float(ordered.superiority(before[:values], now[:values]).z))
+        place = self.one.place(test)
+        return float(rises.p_value(before[place], before.sum(), now[place], now.sum()))
+
+    def large(self, test: Test) -> bool:
+        """Whether the change is large enough; of several windows half of it in the latest, too, if it can tell."""
+        bound = {"shape": self.spec.psi, "shift": self.spec.shift}.get(test, self.spec.missing)
+        size = self.effect(test)
+        if self.windows == 1 or self.one.rows < self.spec.min_rows:
+            return _over(test, size, bound)
+        latest = replace(self, windows=1, counts=np.asarray(self.one.current, dtype=np.float64)).effect(test)
+        return _over(test, size, bound) and _over(test, latest if latest * size > 0 else 0.0, HALF * bound)
+
+    def _ours(self, test: Test) -> float:
+        """The design effect of the reference: training rows are taken for independent, earlier windows are as this."""
+        return 1.0 if self.spec.reference == "training" else self.effects[test]
+
+
+def _over(test: Test, size: float, bound: float) -> bool:
+    return (abs(size) if test == "shift" else size) >= bound
+
+
+def _case(spec: DriftSpec, one: Distribution, windows: int) -> _Case:
+    counts = np.asarray(one.pool(windows), dtype=np.float64)
+    return _Case(spec, one, windows, counts, {test: _clumps(spec, one, test) for test in one.kinds})
+
+
+def _clumps(spec: DriftSpec, one: Distribution, test: Test) -> float:
+    """The design effect as the window's parts show it, or the windows before it where these show a larger one."""
+    if spec.clumps == "ignored":
+        return 1.0
+    # Of the windows before, the largest difference may be the change that is looked for.
+    sides = ((one.parts, clumps.SPANS, 0), (one.before, (1,), 1))
+    found = [1.0]
+    for counts, spans, spared in sides:
+        if len(counts) > spared + 1:
+            table = np.asarray(counts, dtype=np.float64)
+            if test == "shape":
+                found.append(float(clumps.whole(table, spans, spared=spared)))
+            else:
+                columns = slice(len(one.bins.edges) + 1) if test == "shift" else slice(None)
+                found.append(float(clumps.linear(table[:, columns], _weights(one, test), spans, spared=spared)))
+    return max(found)
+
+
+def _weights(one: Distribution, test: Test) -> Floats:
+    """What a bin counts for in the mean that a test is about: its rank in the reference, or whether it is the one."""
+    counts = np.asarray(one.bins.counts, dtype=np.float64)
+    if test == "shift":
+        values = counts[: len(one.bins.edges) + 1]
+        return np.asarray(np.cumsum(values) - values / 2)
+    return np.asarray(np.arange(counts.size) == one.place(test), dtype=np.float64)
