@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from serinus.facts import MISSING, UNSEEN, Bins, DriftFinding, FeatureDrift, Importance, Profile, Shift
+from serinus.facts import MISSING, UNSEEN, Bins, DriftFinding, FeatureDrift, Importance, Profile, Shift, Window
+from serinus.stats.changepoint import change_point
 from serinus.stats.distances import jensen_shannon
 from serinus.stats.moments import shift
 
+Part = tuple[datetime, Mapping[str, Mapping[str, int]]]
+"""When a stretch of time began, and what was counted in it: by distribution, then by bin."""
 NAMED = 3
 """So many distributions are named in a sentence; the finding has them all."""
 
@@ -144,17 +147,37 @@ def _order(one: FeatureDrift) -> tuple[bool, float, str]:
     return weight is None, -moved.distance * (1.0 if weight is None else weight), one.name
 
 
-def dated(finding: DriftFinding, begun: Mapping[str, tuple[datetime, bool]]) -> DriftFinding:
-    """`finding` with the beginning of what drifted: by name, when, and whether it may have been earlier."""
+def begun(
+    finding: DriftFinding, profile: Profile, parts: Sequence[Part], known: DriftFinding | None = None
+) -> DriftFinding:
+    """`finding` with the most likely beginning of what drifted, where that can be told from the counts of `parts`.
+
+    parts: stretches of time in their order, of whatever lengths; the window's own, and as many before it as could be
+    read. known: the finding before it, of the same version: what had drifted then already began when it was said to.
+    """
+    old = {one.name: one.shift for one in known.features if one.drifted} if known is not None else {}
+    profiles = {bins.name: bins for bins in (*profile.features, profile.score)}
     return replace(
         finding,
         features=tuple(
-            replace(one, shift=replace(one.shift, since=begun[one.name][0], earlier=begun[one.name][1]))
-            if one.shift is not None and one.name in begun
+            replace(one, shift=_begun(one.shift, old.get(one.name), profiles[one.name], parts, finding.window))
+            if one.shift is not None and one.drifted
             else one
             for one in finding.features
         ),
     )
+
+
+def _begun(moved: Shift, old: Shift | None, bins: Bins, parts: Sequence[Part], window: Window) -> Shift:
+    if old is not None and old.since is not None:
+        return replace(moved, since=old.since, earlier=old.earlier)
+    blocks = [[counts.get(bins.name, {}).get(label, 0) for label in bins.labels()] for _, counts in parts]
+    late = [block for (at, _), block in zip(parts, blocks, strict=True) if at >= window.start]
+    after = [sum(column) for column in zip(*late, strict=True)]
+    if not sum(after):
+        return moved
+    place = change_point(bins.counts, blocks, after)
+    return replace(moved, since=parts[place][0], earlier=not any(map(sum, blocks[:place])))
 
 
 def told(finding: DriftFinding) -> DriftFinding:

@@ -107,6 +107,7 @@ def test_a_violation_says_what_matters_most_and_a_pass_does_not() -> None:
         (Shift(0.3, sd=0.1, largest="missing 0 % to 12 %"), "missing 0 % to 12 %"),
         (Shift(0.3, sd=0.1, used=False), "mean +0.10 sd, not used by the model"),
         (Shift(0.3, sd=0.1, since=BEGAN, earlier=True), "mean +0.10 sd, since 2026-01-01 18:00 UTC or earlier"),
+        (Shift(0.3, sd=0.1, since=BEGAN), "mean +0.10 sd, since 2026-01-01 18:00 UTC"),
         (None, "no details"),
     ],
 )
@@ -114,11 +115,48 @@ def test_what_moved_is_told_in_the_words_that_fit_its_kind(shift: Shift | None, 
     assert shifts.said_of(drift("x", shift=shift)) == said
 
 
-def test_when_it_began_is_kept_with_what_it_is_known_of() -> None:
+CALM, MOVED = {"0": 25, "1": 50, "2": 25}, {"0": 5, "1": 25, "2": 70}
+
+
+def parts(*temps: dict[str, int]) -> list[shifts.Part]:
+    """Stretches of six hours, the last four the window's."""
+    first = WINDOW.end - timedelta(hours=6 * len(temps))
+    return [(first + timedelta(hours=6 * i), {"temp": counts}) for i, counts in enumerate(temps)]
+
+
+def began(temps: list[shifts.Part], known: DriftFinding | None = None) -> Shift:
+    found = finding(drift("temp", shift=Shift(0.3)), drift("calm", drifted=False, shift=Shift(0.1)), drift("bare"))
+    temp, calm, bare = shifts.begun(found, PROFILE, temps, known).features
+    assert (calm.shift, bare.shift) == (Shift(0.1), None), "only what drifted began"
+    return temp.shift or Shift(-1)
+
+
+def test_a_drift_began_with_the_first_stretch_that_is_like_the_others_since() -> None:
+    assert began(parts(CALM, CALM, CALM, MOVED)) == Shift(0.3, since=WINDOW.end - timedelta(hours=6))
+    assert began(parts(CALM, CALM, MOVED, MOVED, MOVED, MOVED, MOVED)) == Shift(
+        0.3, since=WINDOW.start - timedelta(hours=6)
+    )
+
+
+def test_a_drift_that_is_all_there_is_to_see_may_have_begun_earlier() -> None:
+    assert began(parts({}, MOVED, MOVED, MOVED)) == Shift(0.3, since=WINDOW.start + timedelta(hours=6), earlier=True)
+
+
+def test_what_had_drifted_already_began_when_it_was_said_to() -> None:
+    said = Shift(0.4, since=WINDOW.start - timedelta(days=3), earlier=True)
+    still = began(parts(MOVED, MOVED, MOVED, MOVED), finding(drift("temp", shift=said)))
+    assert still == Shift(0.3, since=said.since, earlier=True)
+    for other in (drift("temp", shift=None), drift("temp", drifted=False, shift=said), drift("carrier", shift=said)):
+        assert began(parts(CALM, CALM, CALM, MOVED), finding(other)).since == WINDOW.end - timedelta(hours=6)
+
+
+@pytest.mark.parametrize("nothing", [[], parts(MOVED, {}, {}, {}, {})])
+def test_without_counts_of_the_windows_parts_nobody_knows_when_it_began(nothing: list[shifts.Part]) -> None:
+    assert began(nothing) == Shift(0.3)
+
+
+def test_a_beginning_that_is_not_known_has_no_words() -> None:
     assert shifts.since_of(Shift(0.3)) == ""
-    found = finding(drift("temp", shift=Shift(0.3)), drift("carrier", shift=Shift(0.2)), drift("bare"))
-    dated = shifts.dated(found, {"temp": (BEGAN, True), "bare": (BEGAN, False)})
-    assert [one.shift for one in dated.features] == [Shift(0.3, since=BEGAN, earlier=True), Shift(0.2), None]
 
 
 @pytest.mark.parametrize(
