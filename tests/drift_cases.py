@@ -12,7 +12,7 @@ import numpy as np
 from serinus import artifact, models, sources
 from serinus.facts import Bins, Contract, DriftFinding, Outcome, Verdict, Window
 from serinus.spec import ModelLoop
-from services.drift import job
+from services.drift.counts import FEATURES, SCORES
 from tests import data_sets
 
 
@@ -39,9 +39,9 @@ def told(contract: Contract, rows: int, moved: str) -> Iterator[tuple[str, dict[
     """The predictor's bin counters after so many rows."""
     for bins in contract.profile.features:
         for label, count in spread(bins, rows, bins.name == moved).items():
-            yield job.FEATURES, {"feature": bins.name, "bin": label}, count
+            yield FEATURES, {"feature": bins.name, "bin": label}, count
     for label, count in spread(contract.profile.score, rows, moved == "score").items():
-        yield job.SCORES, {"bin": label}, count
+        yield SCORES, {"bin": label}, count
 
 
 def spread(bins: Bins, rows: int, moved: bool) -> Mapping[str, int]:

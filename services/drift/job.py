@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from serinus.decide.drift import SCORE, compare, could_not_look, nothing_to_compare
+from serinus.decide.drift import compare, could_not_look, nothing_to_compare
 from serinus.decide.keys import run_key
 from serinus.decide.retrain import Ask, drift_asks
 from serinus.decide.shifts import described, told
 from serinus.detectors import TABLE
 from serinus.errors import SerinusError, SpecError, Unavailable
-from serinus.facts import DriftFinding, Profile, Reference, Request, RunRequest, RunState, Series, Window
+from serinus.facts import DriftFinding, Profile, Reference, Request, RunRequest, RunState, Window
 from serinus.ports import Entry, Ledger, Metrics, ModelStore, Open, Runner
 from serinus.spec import DriftSpec, ModelLoop
-from services.drift import confirm
+from services.drift import confirm, since
+from services.drift.counts import counted
 from services.learned import learned
 
-FEATURES = "serinus_feature_bin_total"
-SCORES = "serinus_score_bin_total"
 BY = "drift job"
 
 
@@ -61,7 +58,7 @@ def check(
     """
     drift = _drift(spec)
     entry = ledger.read(spec.name)
-    finding = _find(spec, entry.status.champion, store, metrics, now, models, records)
+    finding = _find(spec, entry, store, metrics, now, models, records)
     known = history(entry, finding)
     ended = entry.status.last_run.ended if entry.status.last_run is not None else None
     ask = drift_asks(drift, known, ended, _running(entry), now)
@@ -88,17 +85,11 @@ def look(
     """
     drift = _drift(spec)
     window = Window(now - drift.window, now)
-    labels = {"loop": spec.name, "version": str(version)}
-    counted = metrics.increases(FEATURES, labels, window.start, window.end)
-    scored = metrics.increases(SCORES, labels, window.start, window.end)
-    features = {
-        name: _tally(series for series in counted if series.labels.get("feature") == name)
-        for name in {series.labels.get("feature", "") for series in counted}
-    }
+    features, scores = counted(metrics, spec.name, version, window)
     engine = TABLE[drift.detector]
-    finding = compare(drift, version, profile, features, _tally(scored), p_values=engine, window=window)
+    finding = compare(drift, version, profile, features, scores, p_values=engine, window=window)
     importance = reference.importance if reference is not None else ()
-    return described(finding, profile, {**features, SCORE: _tally(scored)}, importance)
+    return described(finding, profile, {**features, profile.score.name: scores}, importance)
 
 
 def history(entry: Entry, finding: DriftFinding) -> tuple[DriftFinding, ...]:
@@ -116,21 +107,24 @@ def _drift(spec: ModelLoop) -> DriftSpec:
 
 def _find(
     spec: ModelLoop,
-    champion: int | None,
+    entry: Entry,
     store: ModelStore,
     metrics: Metrics,
     now: datetime,
     models: Path,
     records: Open | None,
 ) -> DriftFinding:
-    window = Window(now - _drift(spec).window, now)
+    window, champion = Window(now - _drift(spec).window, now), entry.status.champion
     if champion is None:
         return nothing_to_compare(window, "no version serves everyone yet, so there is no profile to compare with")
     try:
         known = learned(store, spec.name, champion, models)
-        finding = told(look(spec, champion, known.contract.profile, metrics, now, known.reference))
+        finding = look(spec, champion, known.contract.profile, metrics, now, known.reference)
     except SerinusError as error:
         return could_not_look(champion, window, str(error))
+    if finding.verdict.outcome == "fail":
+        before = history(entry, finding)[:-1]
+        finding = told(since.dated(spec.name, finding, known.contract.profile, metrics, before[-1] if before else None))
     if finding.verdict.outcome != "fail" or _drift(spec).confirm.detector == "none":
         return finding
     return confirm.second_look(spec, _drift(spec).confirm, known.reference, finding, records)
@@ -139,11 +133,3 @@ def _find(
 def _running(entry: Entry) -> bool:
     """Whether a run is in flight, or was asked for by a look that the loop has not heard of yet."""
     return entry.status.run is not None or any(request.run or request.kind == "run" for request in entry.requests)
-
-
-def _tally(series: Iterable[Series]) -> Mapping[str, int]:
-    """Rows by bin, over all the processes that served the version."""
-    rows: Counter[str] = Counter()
-    for one in series:
-        rows[one.labels.get("bin", "")] += round(one.increase)
-    return rows

@@ -19,7 +19,7 @@ from serinus.adapters.file_ledger import FileLedger
 from serinus.adapters.kfp_local import LocalRunner
 from serinus.adapters.mlflow import MlflowRegistry
 from serinus.facts import Status
-from services.drift import job
+from services.drift import counts, job
 from services.predictor.metrics import counters
 from tests import data_sets
 from tests.drift_cases import Trained, finding, told, train
@@ -67,7 +67,7 @@ def laptop(trained: Trained, tmp_path: Path, mlflow_uri: str) -> Iterator[Laptop
         until(lambda: scored(scraper.url, spec.name) == 0, "the counters are scraped")
         for name, told_labels, count in told(contract, 1000, "weight"):
             bin_ = told_labels["bin"]
-            if name == job.FEATURES:
+            if name == counts.FEATURES:
                 children.features[told_labels["feature"]][bin_].inc(count)
             else:
                 children.score[list(contract.profile.score.labels()).index(bin_)].inc(count)
