@@ -133,13 +133,14 @@ def _runs(name: str, runner: Runner, status: Status) -> tuple[RunState, ...]:
 
 def _block(spec: ModelLoop, metrics: Metrics, asked: CountsQuestion) -> Block:
     labels = {"loop": spec.name}
-    latency = spec.spec.rollout.guardrails.latency
+    rails = spec.spec.rollout.guardrails
     return counts.block(
         asked,
         metrics.increases(counts.PREDICTIONS, labels, asked.start, asked.end),
         metrics.increases(counts.SECONDS, labels, asked.start, asked.end),
-        latency.threshold if latency is not None else Latency().threshold,
+        (rails.latency or Latency()).threshold,
         metrics.increases(counts.LABELLED, labels, asked.start, asked.end) if asked.labels else (),
+        metrics.increases(counts.SCORES, labels, asked.start, asked.end) if rails.scores is not None else (),
     )
 
 

@@ -98,9 +98,7 @@ def hears(since: datetime, start: datetime, delay: timedelta) -> bool:
 
 def baseline(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
     """What a watch starts from: how the old champion did while the rollout went on."""
-    return {
-        name: Evidence(e.stable_trials, e.stable_bad, terms=e.terms, clumps=e.clumps) for name, e in evidence.items()
-    }
+    return {name: guardrails.start_of_watch(e) for name, e in evidence.items()}
 
 
 def watch(spec: RolloutSpec, watching: Watch, block: Block | None) -> tuple[Watch, Verdict]:
@@ -111,7 +109,7 @@ def watch(spec: RolloutSpec, watching: Watch, block: Block | None) -> tuple[Watc
     """
     if block is None or block.start < watching.looked_until:
         return watching, Verdict("watch", "error", f"could not look: no counts since {watching.looked_until:%H:%M:%S}")
-    active = guardrails.active(spec)
+    active = [g for g in guardrails.active(spec) if g.watched]
     block = warmup.heard(block, watching.served_since, min(warmup.lasts(spec), spec.watch / 2))
     evidence = {**watching.evidence, **{g.name: wealth.watched(g, watching.evidence, block) for g in active}}
     after = replace(watching, evidence=evidence, looked_until=block.end)
@@ -140,7 +138,7 @@ def _switch(
     spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], now: datetime, delay: timedelta
 ) -> Look:
     """Blue/green: everything moves once it is known how stable does, which the watch compares with; or time is over."""
-    prompt = [g for g in guardrails.active(spec) if not g.late]
+    prompt = [g for g in guardrails.active(spec) if g.watched and not g.late]
     seen = min((guardrails.known(g, rollout.evidence).stable_trials for g in prompt), default=math.inf)
     learns = _labels_due(spec, rollout, delay)
     if seen < spec.min_requests:

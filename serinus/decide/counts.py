@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from serinus.decide.cuts import Bins
 from serinus.facts import Arm, Block, CountsQuestion, Series
 
 PREDICTIONS = "serinus_predictions_total"
 SECONDS = "serinus_prediction_seconds_bucket"
 LABELLED = "serinus_labelled_total"
+SCORES = "serinus_score_bin_total"
 OTHER = "other"
 """The collector's word for classes beyond those that it has series for; two such may or may not be the same."""
 
@@ -22,17 +24,19 @@ def block(
     buckets: Sequence[Series],
     threshold: timedelta,
     labelled: Sequence[Series] = (),
+    scored: Sequence[Series] = (),
 ) -> Block:
     """Both arms of `question`. A version without any series has had no answers: undecided, never good.
 
     labelled: of classes. Labels are counted in the interval in which they came, for both arms alike.
+    scored: bins of scores; those without an upper edge `le` (missing ones, a predictor that tells none) do not count.
     """
-    return Block(
-        question.start,
-        question.end,
-        stable=_labelled(question.stable, labelled, _arm(question.stable, predictions, buckets, threshold)),
-        canary=_labelled(question.canary, labelled, _arm(question.canary, predictions, buckets, threshold)),
-    )
+
+    def arm(version: int | None) -> Arm:
+        found = _labelled(version, labelled, _arm(version, predictions, buckets, threshold))
+        return replace(found, scores=_bins(version, scored))
+
+    return Block(question.start, question.end, stable=arm(question.stable), canary=arm(question.canary))
 
 
 def _arm(version: int | None, predictions: Sequence[Series], buckets: Sequence[Series], threshold: timedelta) -> Arm:
@@ -49,9 +53,26 @@ def _arm(version: int | None, predictions: Sequence[Series], buckets: Sequence[S
     # The largest bucket within the threshold: predictors have one exactly there, unless it was edited since.
     within = max((bound for bound in cumulative if bound <= threshold.total_seconds()), default=None)
     arm = Arm(round(outcomes["ok"] + outcomes["error"]), round(outcomes["error"]), round(outcomes["invalid"]))
+    arm = replace(arm, times=_apart(cumulative))
     if within is None:
         return arm  # its buckets cannot tell fast from slow: that is no data, not "all fast"
     return replace(arm, timed=round(timed), slow=max(0, round(timed - cumulative[within])))
+
+
+def _apart(cumulative: Mapping[float, float]) -> Bins:
+    """Prometheus' cumulative buckets, each by itself. One read a moment after another may seem to hold less."""
+    bounds = sorted(cumulative)
+    lower = (0.0, *(cumulative[bound] for bound in bounds))
+    return tuple((bound, max(0, round(cumulative[bound] - below))) for bound, below in zip(bounds, lower, strict=False))
+
+
+def _bins(version: int | None, scored: Sequence[Series]) -> Bins:
+    counted: dict[float, float] = {}
+    for series in scored:
+        edge = series.labels.get("le", "")
+        if edge and series.labels.get("version") == str(version):
+            counted[float(edge)] = counted.get(float(edge), 0.0) + series.increase
+    return tuple((edge, round(increase)) for edge, increase in sorted(counted.items()))
 
 
 def _labelled(version: int | None, labelled: Sequence[Series], arm: Arm) -> Arm:

@@ -8,9 +8,10 @@ the others say, so each may use all of false_promotion_rate (an intersection-uni
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from serinus.decide import cuts
 from serinus.facts import Arm, Evidence, Verdict
 from serinus.spec import RolloutSpec
 from serinus.stats import sequential
@@ -25,16 +26,20 @@ class Guardrail:
 
     name: str
     margin: float
-    threshold: float  # seconds over which an answer is slow; 0 where nothing is timed
+    where: tuple[float, ...]  # what is counted as bad, such as a threshold
     alpha: float
     beta: float
     count: Callable[[Arm], Counts]
     late: bool = False  # its outcomes are known late or never: where none is known, it is not asked
+    of: str = "requests"  # what its trials are called
+    watched: bool = True  # after a promotion, too
+    family: cuts.Family | None = None  # a distribution that is compared at several cuts
+    says: str = ""  # which outcomes are bad, where one name stands for several
 
     @property
     def terms(self) -> tuple[float, ...]:
         """What evidence is about: it does not outlive an edit of these."""
-        return (self.threshold, self.margin)
+        return (*self.where, self.margin)
 
     @property
     def needed_harm(self) -> float:
@@ -46,31 +51,46 @@ class Guardrail:
         """The log e-value that counts as the finding "not worse by the margin"."""
         return -math.log(self.beta)
 
+    def members(self, bounds: tuple[float, ...]) -> tuple[Guardrail, ...]:
+        """A family's comparisons, one a cut, with equal shares of its alpha; none where there is no bound to cut at."""
+        if self.family is None:
+            return ()
+        return tuple(self._at(cut, self.family, len(found)) for found in [self.family.cuts(bounds)] for cut in found)
+
+    def _at(self, cut: cuts.Cut, family: cuts.Family, of: int) -> Guardrail:
+        count = lambda arm: cut.count(family.bins(arm))  # noqa: E731
+        return replace(self, where=cut.where, alpha=self.alpha / of, count=count, family=None, says=cut.says)
+
 
 def active(spec: RolloutSpec) -> tuple[Guardrail, ...]:
     """The guardrails that `spec` has switched on, each with its share of the error rates."""
-    on: list[tuple[str, float, float, Callable[[Arm], Counts]]] = []
-    rails = spec.guardrails
+    on = _on(spec)
+    alpha = spec.false_rollback_rate / max(len(on), 1)
+    return tuple(replace(g, alpha=alpha, beta=spec.false_promotion_rate) for g in on)
+
+
+def _on(spec: RolloutSpec) -> list[Guardrail]:
+    rails, on = spec.guardrails, []
     if rails.errors is not None:
-        on.append(("errors", rails.errors.margin, 0.0, _errors))
+        on.append(_rail("errors", rails.errors.margin, _errors))
     if rails.rejections is not None:
-        on.append(("rejections", rails.rejections.margin, 0.0, _rejections))
+        on.append(_rail("rejections", rails.rejections.margin, _rejections))
     if rails.latency is not None:
-        on.append(("latency", rails.latency.margin, rails.latency.threshold.total_seconds(), _latency))
+        on.append(_rail("latency", rails.latency.margin, _latency, rails.latency.threshold.total_seconds()))
+    if rails.slowdown is not None:
+        above = rails.slowdown.above.total_seconds()
+        found = _rail("slowdown", rails.slowdown.margin, _latency, above)
+        on.append(replace(found, family=cuts.latencies(above), of="timed answers", watched=False))
+    if rails.scores is not None:
+        found = _rail("scores", rails.scores.margin, _scores)
+        on.append(replace(found, family=cuts.SCORES, late=True, of="scores in bins with known edges"))
     if rails.quality is not None:
-        on.append((QUALITY, rails.quality.margin, 0.0, _quality))
-    return tuple(
-        Guardrail(
-            name,
-            margin,
-            threshold,
-            spec.false_rollback_rate / len(on),
-            spec.false_promotion_rate,
-            count,
-            late=name == QUALITY,
-        )
-        for name, margin, threshold, count in on
-    )
+        on.append(replace(_rail(QUALITY, rails.quality.margin, _quality), late=True, of="labels"))
+    return on
+
+
+def _rail(name: str, margin: float, count: Callable[[Arm], Counts], where: float = 0.0) -> Guardrail:
+    return Guardrail(name, margin, (where,), 1.0, 1.0, count)
 
 
 def known(guardrail: Guardrail, evidence: Mapping[str, Evidence]) -> Evidence:
@@ -83,7 +103,46 @@ def known(guardrail: Guardrail, evidence: Mapping[str, Evidence]) -> Evidence:
 
 def silent(guardrail: Guardrail, evidence: Evidence) -> bool:
     """Whether nothing is known that the guardrail could speak of, though nothing is amiss: labels may never come."""
+    if guardrail.family is not None and not evidence.parts:
+        return evidence.cuts is not None or not evidence.stable_trials  # nothing of stable's to compare with, or by
     return guardrail.late and not (evidence.canary_trials and evidence.stable_trials)
+
+
+def loudest(parts: Sequence[Evidence]) -> int | None:
+    """Which of a family's comparisons speaks most against the canary; None where none has both arms' outcomes."""
+    heard = [i for i, part in enumerate(parts) if part.stable_trials and part.canary_trials]
+    return max(heard, key=lambda i: harm_now(parts[i]) - safe_now(parts[i]), default=None)
+
+
+def whole(evidence: Evidence, parts: Sequence[Evidence]) -> Evidence:
+    """A family's evidence with these parts: of harm their mean, of being safe the least; figures of the loudest.
+
+    The mean of e-processes is one. A cut at which one of the arms has no outcomes says nothing.
+    """
+    worst = loudest(parts)
+    if worst is None:
+        return replace(evidence, parts=tuple(parts))
+    said = parts[worst]
+    harm = sequential.mean([harm_now(part) for part in parts])
+    safe = min(safe_now(part) for part in parts if part.stable_trials and part.canary_trials)
+    return replace(
+        evidence,
+        stable_trials=said.stable_trials,
+        stable_bad=said.stable_bad,
+        canary_trials=said.canary_trials,
+        canary_bad=said.canary_bad,
+        log_harm=(harm,),
+        log_safe=(safe,),
+        peak_harm=max(evidence.peak_harm, harm),
+        blocks=evidence.blocks + 1,
+        parts=tuple(parts),
+    )
+
+
+def start_of_watch(evidence: Evidence) -> Evidence:
+    """What a watch starts from: how the old champion did while the rollout went on."""
+    e, parts = evidence, tuple(start_of_watch(part) for part in evidence.parts)
+    return Evidence(e.stable_trials, e.stable_bad, terms=e.terms, clumps=e.clumps, cuts=e.cuts, parts=parts)
 
 
 def harm_now(evidence: Evidence) -> float:
@@ -111,10 +170,11 @@ def verdict(guardrail: Guardrail, evidence: Evidence) -> Verdict:
     g, figures = guardrail, _figures(guardrail, evidence)
     if evidence.peak_harm >= g.needed_harm:
         return Verdict(g.name, "fail", _compared(g, evidence) + f", {_worse(g, evidence.peak_harm)}", figures)
+    if g.family is not None and not evidence.parts and evidence.stable_trials:
+        return Verdict(g.name, "undecided", _still_learns(g, evidence), figures)
     for arm, trials in (("the canary", evidence.canary_trials), ("stable", evidence.stable_trials)):
         if trials == 0:
-            what = "labels" if g.late else "requests"
-            return Verdict(g.name, "undecided", f"{g.name}: {arm} has had no {what} to judge by", figures)
+            return Verdict(g.name, "undecided", f"{g.name}: {arm} has had no {g.of} to judge by", figures)
     safe = safe_now(evidence)
     needed = odds(g.needed_safe)
     if safe >= g.needed_safe:
@@ -172,13 +232,31 @@ def _latency(arm: Arm) -> Counts:
     return Counts(arm.timed, arm.slow)
 
 
+def _scores(arm: Arm) -> Counts:
+    return Counts(sum(count for _, count in arm.scores), 0)
+
+
 def _quality(arm: Arm) -> Counts:
     return Counts(arm.labelled, arm.wrong)
 
 
 def _compared(guardrail: Guardrail, evidence: Evidence, new: str = "canary", old: str = "stable") -> str:
     canary = _share(evidence.canary_bad, evidence.canary_trials)
-    return f"{guardrail.name}: {new} {canary} against {old} {_share(evidence.stable_bad, evidence.stable_trials)}"
+    stable = _share(evidence.stable_bad, evidence.stable_trials)
+    return f"{guardrail.name}: {_place(guardrail, evidence)}{new} {canary} against {old} {stable}"
+
+
+def _place(guardrail: Guardrail, evidence: Evidence) -> str:
+    """Which of a family's cuts its figures are of."""
+    members = guardrail.members(evidence.cuts or ())
+    worst = loudest(evidence.parts)
+    return members[worst].says if worst is not None and members else ""
+
+
+def _still_learns(guardrail: Guardrail, evidence: Evidence) -> str:
+    if evidence.cuts is not None:
+        return f"{guardrail.name}: nothing to compare by, as stable's are all in one bin"
+    return f"{guardrail.name}: {evidence.stable_trials:,} of {cuts.ENOUGH:,} of stable's by which cuts are chosen"
 
 
 def _share(bad: int, trials: int) -> str:

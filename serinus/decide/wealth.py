@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from serinus.decide import guardrails
+from serinus.decide import cuts, guardrails
 from serinus.decide.guardrails import Guardrail, known
 from serinus.facts import Block, Evidence
 from serinus.spec import RolloutSpec
@@ -25,7 +25,8 @@ sent to first, is an accident too. Harm goes on for longer."""
 
 def absorb(spec: RolloutSpec, evidence: Mapping[str, Evidence], block: Block) -> dict[str, Evidence]:
     """`evidence` with one more block in it, for the guardrails that are on; the others keep what they had."""
-    return {**evidence, **{g.name: _grow(g, known(g, evidence), block) for g in guardrails.active(spec)}}
+    grown = {g.name: (_family if g.family else _grow)(g, known(g, evidence), block) for g in guardrails.active(spec)}
+    return {**evidence, **grown}
 
 
 def watched(guardrail: Guardrail, evidence: Mapping[str, Evidence], block: Block) -> Evidence:
@@ -35,8 +36,12 @@ def watched(guardrail: Guardrail, evidence: Mapping[str, Evidence], block: Block
     clumped outcomes are is known from the rollout: with one arm alone a clump cannot be told from a worse time.
     """
     g, before = guardrail, evidence.get(guardrail.name, Evidence())
-    if before.stable_trials == 0 or before.terms[:1] != (g.threshold,):
+    if before.stable_trials == 0 or before.terms[: len(g.where)] != g.where:
         return Evidence()  # how often the old champion did this was not seen, so nothing can be held to it
+    if g.family is not None:
+        members = g.members(before.cuts or ())
+        parts = [watched(m, {m.name: part}, block) for m, part in zip(members, before.parts, strict=True)]
+        return guardrails.whole(before, parts)
     rate = sequential.upper_bound(before.stable_trials, before.stable_bad, g.alpha / 2)
     bound = min(rate + g.margin, 1.0)
     if before.terms != (*g.terms, bound):
@@ -91,6 +96,22 @@ def _grow(guardrail: Guardrail, before: Evidence, block: Block) -> Evidence:
         most=A_BLOCK * g.needed_safe,
     )
     return _harm(g, before, replace(after, log_safe=safe), harm, block)
+
+
+def _family(guardrail: Guardrail, before: Evidence, block: Block) -> Evidence:
+    """One more block of a distribution: stable's first outcomes choose the cuts, and those after them are compared."""
+    g = guardrail
+    if g.family is None or before.cuts is not None:
+        members = g.members(before.cuts or ())
+        return guardrails.whole(before, [_grow(m, p, block) for m, p in zip(members, before.parts, strict=True)])
+    shape = cuts.merged(before.shape, g.family.bins(block.stable))
+    seen = sum(count for _, count in shape)
+    if seen < cuts.ENOUGH:
+        return replace(before, shape=shape, stable_trials=seen)
+    found = cuts.chosen(g.family, shape)
+    members, stable = g.members(found), g.family.arm(shape)
+    parts = tuple(Evidence(seen, m.count(stable).bad, terms=m.terms) for m in members)
+    return replace(before, shape=(), stable_trials=seen, cuts=found, parts=parts)
 
 
 def _harm(guardrail: Guardrail, before: Evidence, after: Evidence, factors: Sequence[float], block: Block) -> Evidence:

@@ -40,6 +40,28 @@ class Latency(Part):
     """How much larger the canary's share of slow answers may be."""
 
 
+class Slowdown(Part):
+    """How long answers take, compared with stable's at up to three bounds: those of the latency buckets up to which
+    nearest to 50, 75 and 90 % of stable's answers lie."""
+
+    enabled: bool = True
+    """false switches it off, as null in its place does where it can be written."""
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """How much larger the canary's share of answers over such a bound may be."""
+    above: Duration = timedelta(milliseconds=10)
+    """Differences among answers quicker than this are none."""
+
+
+class Scores(Part):
+    """What is answered, compared with stable's answers to the same traffic: the shares of scores on either side of
+    stable's median, and within and outside stable's middle half."""
+
+    enabled: bool = True
+    """false switches it off, as null in its place does where it can be written."""
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """How much larger such a share may be; generous, as a version that learned something new scores differently."""
+
+
 class Wrong(Part):
     """Answers that labels showed to be wrong, of classes. A step takes twice `labels.delay` at least; where no label
     comes in that time, the canary goes on without."""
@@ -48,7 +70,7 @@ class Wrong(Part):
     """How much larger the canary's share of wrong answers may be."""
 
 
-Switched = Errors | Rejections | Latency
+Switched = Errors | Rejections | Latency | Slowdown | Scores
 
 
 class Guardrails(Part):
@@ -60,10 +82,14 @@ class Guardrails(Part):
     """Refused requests."""
     latency: Latency | None = Latency()
     """Slow answers."""
+    slowdown: Slowdown | None = Slowdown()
+    """Answers slower than stable's."""
+    scores: Scores | None = Scores()
+    """Scores unlike stable's."""
     quality: Wrong | None = None
     """Wrong answers, by labels; needs `collect` and a short `labels.delay`. Unset: labels come too late to tell."""
 
-    @field_validator("errors", "rejections", "latency")
+    @field_validator("errors", "rejections", "latency", "slowdown", "scores")
     @classmethod
     def _off(cls, guardrail: Switched | None) -> Switched | None:
         return guardrail if guardrail is not None and guardrail.enabled else None

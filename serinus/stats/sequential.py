@@ -157,6 +157,11 @@ def total(wealth: Sequence[float]) -> float:
     return _log_sum(wealth)
 
 
+def mean(logs: Sequence[float]) -> float:
+    """The log of the mean of e-values given by their logs: one itself, however they hang together."""
+    return _log_sum(logs) - math.log(len(logs))
+
+
 def upper_bound(trials: int, bad: int, miss: float) -> float:
     """The Clopper-Pearson bound that a rate exceeds with probability `miss` at most; 1 when all trials were bad."""
     if bad >= trials:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter as Tally
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from serinus.facts import Contract
+from serinus.facts import Bins, Contract
 from services.predictor.inputs import Rows
 
 Outcome = Literal["ok", "invalid", "error"]
@@ -55,7 +56,12 @@ def counters(contract: Contract, version: str, threshold: float, registry: Colle
     feature = Counter(
         "serinus_feature_bin_total", "Rows by the bin of each feature", (*names, "feature", "bin"), registry=registry
     )
-    score = Counter("serinus_score_bin_total", "Rows by the bin of the score", (*names, "bin"), registry=registry)
+    score = Counter(
+        "serinus_score_bin_total",
+        "Rows by the bin of the score; le: its upper edge, where it has one",
+        (*names, "bin", "le"),
+        registry=registry,
+    )
     profile = {b.name: b for b in contract.profile.features}
     features = {
         field.name: {bin: feature.labels(**who, feature=field.name, bin=bin) for bin in profile[field.name].labels()}
@@ -66,9 +72,15 @@ def counters(contract: Contract, version: str, threshold: float, registry: Colle
         seconds=seconds.labels(**who),
         features=features,
         places=tuple(tuple(bins.values()) for bins in features.values()),
-        score=tuple(score.labels(**who, bin=bin) for bin in contract.profile.score.labels()),
+        score=tuple(score.labels(**who, bin=bin, le=edge) for bin, edge in _score_bins(contract.profile.score)),
         score_edges=contract.profile.score.edges,
     )
+
+
+def _score_bins(bins: Bins) -> Iterator[tuple[str, str]]:
+    """The name of each bin with its upper edge: another version's bins are others, and edges tell where these lie."""
+    edges = (*(repr(edge) for edge in bins.edges), "+Inf")
+    return ((label, edge) for label, edge in zip_longest(bins.labels(), edges, fillvalue=""))
 
 
 def count_rows(counters: Counters, rows: Rows, scores: Sequence[float]) -> None:

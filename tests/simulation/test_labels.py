@@ -9,9 +9,12 @@ import pytest
 from serinus.spec import Guardrails, RolloutSpec, Wrong
 from tests.simulation.traffic import Truth, World, report, runs
 
-SPEC = RolloutSpec(steps=(20, 50), guardrails=Guardrails(quality=Wrong(margin=0.05)))
+SPEC = RolloutSpec(steps=(20, 50), guardrails=Guardrails(slowdown=None, scores=None, quality=Wrong(margin=0.05)))
 ALONE = RolloutSpec(
-    steps=(20, 50), guardrails=Guardrails(errors=None, rejections=None, latency=None, quality=Wrong(margin=0.05))
+    steps=(20, 50),
+    guardrails=Guardrails(
+        slowdown=None, scores=None, errors=None, rejections=None, latency=None, quality=Wrong(margin=0.05)
+    ),
 )
 EVEN = World(every=5, delay=10, truths=(Truth(0.5, 4, 0.2, 0.2), Truth(0.5, 10, 0.2, 0.2)))
 CLICKS = World(every=5, delay=30, truths=(Truth(0.2, 0, 0.6, 0.6), Truth(0.8, 30, 0.05, 0.05)))

@@ -11,7 +11,7 @@ TWENTY = RolloutSpec(steps=(20, 50))
 ERRORS_ALONE = RolloutSpec(
     steps=(50,),
     step_timeout=timedelta(minutes=2),
-    guardrails=Guardrails(errors=Errors(), rejections=None, latency=None),
+    guardrails=Guardrails(slowdown=None, scores=None, errors=Errors(), rejections=None, latency=None),
 )
 
 

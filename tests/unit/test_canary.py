@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import product
 
 import pytest
@@ -18,8 +19,9 @@ from serinus.stats import dispersion, sequential
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-SPEC = RolloutSpec()
-ERRORS = RolloutSpec(guardrails=Guardrails(errors=Errors(), rejections=None, latency=None))
+rails = partial(Guardrails, slowdown=None, scores=None)  # these two: test_distributions_judged.py
+SPEC = RolloutSpec(guardrails=rails())
+ERRORS = RolloutSpec(guardrails=rails(errors=Errors(), rejections=None, latency=None))
 WELL = VariantState(2, ready=True, weight=25)
 GOOD = Arm(1000, 2, 0, timed=1000, slow=2)
 NOBODY = Arm()
@@ -298,7 +300,7 @@ def test_a_step_that_an_edit_took_away_becomes_the_last_one() -> None:
 def test_a_guardrail_that_appears_starts_then_and_one_switched_off_is_ignored() -> None:
     evidence = wealth.absorb(ERRORS, {}, block())
     assert set(evidence) == {"errors"}
-    latency = RolloutSpec(guardrails=Guardrails(errors=None, rejections=None, latency=Latency()))
+    latency = RolloutSpec(guardrails=rails(errors=None, rejections=None, latency=Latency()))
     both = wealth.absorb(latency, evidence, block())
     assert both["errors"] is evidence["errors"]
     assert both["latency"].canary_trials == 1000
@@ -310,13 +312,13 @@ def test_a_guardrail_that_appears_starts_then_and_one_switched_off_is_ignored() 
 
 def test_an_edited_margin_or_threshold_starts_the_evidence_of_its_guardrail_anew() -> None:
     evidence = wealth.absorb(SPEC, {}, block())
-    edited = RolloutSpec(guardrails=Guardrails(errors=Errors(margin=0.05), latency=Latency(threshold=SECOND)))
+    edited = RolloutSpec(guardrails=rails(errors=Errors(margin=0.05), latency=Latency(threshold=SECOND)))
     after = wealth.absorb(edited, evidence, block())
     assert [after[name].canary_trials for name in ("errors", "rejections", "latency")] == [1000, 2000, 1000]
 
 
 def test_without_guardrails_exposure_alone_promotes() -> None:
-    none = RolloutSpec(guardrails=Guardrails(errors=None, rejections=None, latency=None))
+    none = RolloutSpec(guardrails=rails(errors=None, rejections=None, latency=None))
     seen = canary.look(none, rollout(step=2), block(), WELL, NOW + 10 * SECOND)
     assert (seen.action, seen.reason) == ("promote", "1,000 of at least 200 answers in this step")
 
@@ -335,7 +337,7 @@ def test_evidence_over_three_blocks_is_at_most_one_on_average_while_the_rates_wa
     rate: float, margin: float, worse: bool, wander: list[float]
 ) -> None:
     """All 9^3 ways that three blocks of two requests an arm can turn out, the bets of each learnt from those before."""
-    spec = RolloutSpec(guardrails=Guardrails(errors=Errors(margin=margin), rejections=None, latency=None))
+    spec = RolloutSpec(guardrails=rails(errors=Errors(margin=margin), rejections=None, latency=None))
     rates = [(rate * w, rate * w + margin) for w in wander]
 
     def mean(evidence: dict[str, Evidence], chance: float, left: list[tuple[float, float]]) -> tuple[float, float]:
@@ -392,7 +394,7 @@ def test_ten_seconds_do_not_decide_alone_but_eleven_may() -> None:
 
 def test_two_clients_that_fail_fifty_times_each_are_two_accidents_and_not_a_hundred() -> None:
     """Both were sent to the canary; eight before them went to stable, which has four times its traffic."""
-    spec = RolloutSpec(guardrails=Guardrails(errors=Errors(margin=0.01), rejections=None, latency=None))
+    spec = RolloutSpec(guardrails=rails(errors=Errors(margin=0.01), rejections=None, latency=None))
 
     def harm(size: int, count: int) -> float:
         evidence: dict[str, Evidence] = {}
@@ -486,7 +488,7 @@ def test_a_watch_that_cannot_look_says_error_and_changes_nothing() -> None:
 
 
 def test_a_guardrail_unknown_from_the_rollout_or_edited_since_cannot_speak_in_the_watch() -> None:
-    edited = RolloutSpec(guardrails=Guardrails(rejections=None, latency=Latency(threshold=SECOND)))
+    edited = RolloutSpec(guardrails=rails(rejections=None, latency=Latency(threshold=SECOND)))
     _, gate, outcome, reason = watches(watching(spec=ERRORS), Arm(500, 1, 0, 500, 500), SPEC)
     assert (gate, outcome) == ("watch", "undecided")
     assert "latency: nothing is known of the champion before" in reason
@@ -496,7 +498,7 @@ def test_a_guardrail_unknown_from_the_rollout_or_edited_since_cannot_speak_in_th
 
 def test_an_edited_margin_starts_the_watch_anew_against_its_own_bound() -> None:
     bad, *_ = watches(watching(), Arm(500, 8), times=3)
-    wide = RolloutSpec(guardrails=Guardrails(errors=Errors(margin=0.1)))
+    wide = RolloutSpec(guardrails=rails(errors=Errors(margin=0.1)))
     after, _ = canary.watch(wide, bad, block(NOBODY, Arm(500, 8), bad.looked_until))
     assert (after.evidence["errors"].canary_trials, after.evidence["errors"].stable_trials) == (500, 5000)
 
@@ -507,7 +509,7 @@ def test_nothing_is_worse_than_a_champion_that_always_failed() -> None:
 
 
 def test_a_watch_without_guardrails_has_nothing_to_say() -> None:
-    none = RolloutSpec(guardrails=Guardrails(errors=None, rejections=None, latency=None))
+    none = RolloutSpec(guardrails=rails(errors=None, rejections=None, latency=None))
     _, verdict = canary.watch(none, watching(), block(NOBODY, GOOD))
     assert (verdict.outcome, verdict.reason) == ("undecided", "no guardrail is on")
 
@@ -549,8 +551,8 @@ def test_where_scrapes_are_rare_a_missing_block_is_no_news_for_longer() -> None:
 # --- labels ----------------------------------------------------------------------------------------------------------
 
 DELAY = 30 * SECOND
-HEARD = RolloutSpec(guardrails=Guardrails(quality=Wrong(margin=0.05)))
-ALONE = RolloutSpec(guardrails=Guardrails(errors=None, rejections=None, latency=None, quality=Wrong(margin=0.05)))
+HEARD = RolloutSpec(guardrails=rails(quality=Wrong(margin=0.05)))
+ALONE = RolloutSpec(guardrails=rails(errors=None, rejections=None, latency=None, quality=Wrong(margin=0.05)))
 RIGHT = replace(GOOD, labelled=1000, wrong=100)
 
 

@@ -307,7 +307,7 @@ def test_a_second_writer_makes_the_look_fail_and_the_next_one_decides_anew() -> 
     with pytest.raises(Conflict):
         bench.look()
     bench.strike = nobody
-    bench.live(40)
+    bench.live(60)
     assert (bench.status.champion, len(bench.runner.requests)) == (2, 2)
 
 

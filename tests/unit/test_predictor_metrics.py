@@ -31,7 +31,8 @@ def test_every_child_is_there_at_zero_before_the_first_request() -> None:
     contract, _, registry = made()
     features = {(b.name, bin): 0.0 for b in contract.profile.features for bin in b.labels()}
     assert values(registry, "serinus_feature_bin_total", "feature", "bin") == features
-    assert values(registry, "serinus_score_bin_total", "bin") == {(b,): 0.0 for b in ("0", "1", "missing", "unseen")}
+    bins = {("0", "0.5"): 0.0, ("1", "+Inf"): 0.0, ("missing", ""): 0.0, ("unseen", ""): 0.0}
+    assert values(registry, "serinus_score_bin_total", "bin", "le") == bins
     outcomes = {("ok",): 0.0, ("invalid",): 0.0, ("error",): 0.0}
     assert values(registry, "serinus_predictions_total", "outcome") == outcomes
     assert set(values(registry, "serinus_prediction_seconds_bucket", "le").values()) == {0.0}
@@ -62,5 +63,5 @@ def test_bins_count_rows_and_scores_fall_where_training_put_them() -> None:
     expected |= {("weight", "2"): 2, ("weight", "missing"): 1, ("weight", "1"): 1, ("price", "1"): 4}
     expected |= {("shop", "1"): 3, ("shop", "unseen"): 1, ("floor", "2"): 4, ("gift", "1"): 4}
     assert values(registry, "serinus_feature_bin_total", "feature", "bin") == expected
-    scores = {("0",): 2.0, ("1",): 2.0, ("missing",): 0.0, ("unseen",): 0.0}
-    assert values(registry, "serinus_score_bin_total", "bin") == scores
+    scores = {("0", "0.5"): 2.0, ("1", "+Inf"): 2.0, ("missing", ""): 0.0, ("unseen", ""): 0.0}
+    assert values(registry, "serinus_score_bin_total", "bin", "le") == scores

@@ -267,10 +267,15 @@ def test_defaults_are_those_of_the_documentation() -> None:
 def test_what_is_not_enabled_is_as_good_as_null() -> None:
     off = {"enabled": False}
     document = yaml.safe_load(BASE)
-    document["spec"] |= {"drift": off, "rollout": {"guardrails": {"errors": off, "rejections": off, "latency": off}}}
+    document["spec"] |= {
+        "drift": off,
+        "rollout": {"guardrails": dict.fromkeys(("errors", "rejections", "latency", "slowdown", "scores"), off)},
+    }
     loop = loading.parse(yaml.safe_dump(document))
     assert loop.spec.drift is None
-    assert loop.spec.rollout.guardrails == spec.Guardrails(errors=None, rejections=None, latency=None)
+    assert loop.spec.rollout.guardrails == spec.Guardrails(
+        errors=None, rejections=None, latency=None, slowdown=None, scores=None
+    )
 
 
 @given(loops())

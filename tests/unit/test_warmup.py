@@ -9,15 +9,15 @@ import pytest
 
 from serinus.decide import canary, warmup
 from serinus.facts import Arm, Block, Plan, Rollout, VariantState, Watch
-from serinus.spec import BLUE_GREEN, RolloutSpec
+from serinus.spec import BLUE_GREEN, Guardrails, RolloutSpec
 from tests.unit import loop_cases
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-SPEC = RolloutSpec()
+SPEC = RolloutSpec(guardrails=Guardrails(slowdown=None))
 WELL = VariantState(2, ready=True, weight=25)
 AWAY = replace(WELL, ready=False)
-GOOD = Arm(100, 0, 0, 100, 0, times=((0.25, 100), (float("inf"), 100)))
+GOOD = Arm(100, 0, 0, 100, 0, times=((0.25, 100), (float("inf"), 0)))
 SLOW = Arm(100, 0, 0, 100, 100, times=((0.25, 0), (float("inf"), 100)))
 
 

@@ -9,13 +9,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from serinus.decide.counts import LABELLED, PREDICTIONS, SECONDS
+from serinus.decide.counts import LABELLED, PREDICTIONS, SCORES, SECONDS
 from serinus.facts import Series
 from serinus.stats.counters import gain
 from tests.simulation.worlds.draw import CHUNK, OUTCOMES, Floats, Ints, World
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-SCORES = "serinus_score_bin_total"
 LOOP = "simulated"
 STABLE, CANARY = 1, 2  # versions
 
@@ -127,12 +126,16 @@ def _columns(world: World) -> tuple[tuple[str, dict[str, str]], ...]:
     return (
         *((PREDICTIONS, {"outcome": outcome}) for outcome in OUTCOMES),
         *((SECONDS, {"le": bound}) for bound in bounds),
-        *((SCORES, {"bin": str(i)}) for i in range(world.scenario.scores)),
+        *((SCORES, {"bin": str(i), "le": edge}) for i, edge in enumerate(_edges(world.scenario.scores))),
         *((f"{ratio.part}_total", {}) for ratio in ratios),
         *((f"{ratio.whole}_total", {}) for ratio in ratios),
         (LABELLED, {"truth": "yes", "predicted": "yes"}),
         (LABELLED, {"truth": "yes", "predicted": "no"}),
     )
+
+
+def _edges(bins: int) -> list[str]:
+    return [*(f"{(i + 1) / bins:g}" for i in range(bins - 1)), "+Inf"]
 
 
 def moment(second: float) -> datetime:
