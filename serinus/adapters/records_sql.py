@@ -8,10 +8,11 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
-from serinus.adapters import records_columns, records_read, records_tally, records_write, sql_engine
+from serinus.adapters import records_columns, records_read, records_tally, records_write, sql_engine, sql_statistics
 from serinus.adapters.records_checks import Row, Truth, hidden, prediction_row, truth_of
 from serinus.adapters.records_columns import Columns
 from serinus.adapters.records_place import Place
+from serinus.adapters.records_tables import LABELS, PREDICTIONS
 from serinus.adapters.records_write import Count
 from serinus.errors import Fatal
 from serinus.facts import Label, Prediction, Record, RowsQuestion, Taken, Tally, TallyQuestion
@@ -83,6 +84,7 @@ class SqlRecords:
 
     def tally(self, loop: str, question: TallyQuestion) -> tuple[Tally, ...]:
         """Counts by version and window, oldest first, then those of each column; without windows that have no rows."""
+        sql_statistics.gather(self._engine, PREDICTIONS, LABELS)
         with sql_engine.reading(self._engine) as connection:
             return tuple(records_tally.tally(connection, self._place(loop), question))
 

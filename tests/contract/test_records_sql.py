@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -268,4 +269,33 @@ def test_no_batch_reads_all_of_the_loop_before_the_planner_has_seen_it(postgres:
     assert found["labels_pk"] > 0
     assert found["predictions_by_key"] > 0
     assert (found["predictions_by_time"], found["labels_by_time"]) == (0, 0)
+    engine.dispose()
+
+
+def test_a_tally_joins_all_labels_at_once_though_the_planner_has_never_seen_the_tables(postgres: Postgres) -> None:
+    engine = sql_engine.connect(postgres.fresh())
+    with sql_engine.writing(engine, "settings") as connection:
+        for table in ("predictions", "labels"):
+            connection.exec_driver_sql(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+    records = SqlRecords(engine, "ns", KEY)
+    records.add("a", [prediction(f"{n}") for n in range(3000)])
+    records.label("a", [label(id=f"{n}") for n in range(3000)])
+    plans: list[str] = []
+
+    @sa.event.listens_for(engine, "before_cursor_execute")
+    def explain(connection: Any, cursor: Any, statement: str, given: Any, *_: Any) -> None:
+        if "GROUP BY" in statement:
+            cursor.execute(f"EXPLAIN {statement}", given)
+            plans.append("\n".join(row[0] for row in cursor.fetchall()))
+
+    with sql_engine.reading(engine) as connection:
+        seen = "SELECT relname, reltuples FROM pg_class WHERE relname IN ('predictions', 'labels')"
+        assert {count for _, count in connection.exec_driver_sql(seen)} == {-1}
+    (counted,) = records.tally("a", TallyQuestion(ALWAYS.start, ALWAYS.end, 1e9))
+    assert counted.labelled == 3000
+    with sql_engine.reading(engine) as connection:
+        assert dict(map(tuple, connection.exec_driver_sql(seen))) == {"predictions": 3000, "labels": 3000}
+    (plan,) = plans
+    assert "Hash" in plan
+    assert "Nested Loop" not in plan
     engine.dispose()
