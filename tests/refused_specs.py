@@ -86,6 +86,15 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         {"rollout": {"steps": [5, 100]}}, "spec.rollout.steps", RISING,
     ),
     "no steps": ({"rollout": {"steps": []}}, "spec.rollout.steps", "should have at least 1 items"),
+    "labels of answers that nobody got": (
+        {"collect": {}, "labels": {"delay": "1m"}, "rollout": {"strategy": "shadow", "guardrails": {"quality": {}}}},
+        "spec.rollout.guardrails.quality",
+        "expected nothing for strategy shadow; answers that nobody gets are not labelled",
+    ),
+    "a shadow of nothing": (
+        {"rollout": {"shadow": {"percent": 0}}}, "spec.rollout.shadow.percent",
+        "should be greater than or equal to 1",
+    ),
     "labels too late for a step": (
         {"collect": {}, "rollout": {"guardrails": {"quality": {}}, "stepTimeout": "2d"}}, "spec.labels.delay",
         "expected less than half of rollout.stepTimeout for rollout.guardrails.quality",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from serinus.decide import canary, edits, requests, rollouts, runs
+from serinus.decide import canary, edits, requests, rollouts, runs, strategy
 from serinus.decide.draft import Draft
 from serinus.facts import CountsQuestion, Plan, Rollout, Routing, Status, Variant, World
 from serinus.spec import ModelLoop
@@ -57,19 +57,17 @@ def next(spec: ModelLoop, status: Status, world: World, now: datetime) -> Plan:
 
 def desired_routing(spec: ModelLoop, status: Status) -> Routing | None:
     """Who should serve, by what the loop remembers; None before the first version."""
-    weights: dict[int, int] = {}
+    wanted: dict[int, Variant] = {}
     if status.previous is not None:
-        weights[status.previous] = 0
+        wanted[status.previous] = Variant(status.previous, 0)
     if status.champion is not None:
-        weights[status.champion] = 100
+        wanted[status.champion] = Variant(status.champion, 100)
     if status.rollout is not None:
-        share = canary.weight(spec.spec.rollout, status.rollout)
-        weights[status.rollout.version] = share if status.champion is not None else 100
+        new = strategy.variant(spec.spec.rollout, status.rollout)
+        wanted[new.version] = new if status.champion is not None else Variant(new.version, 100)
         if status.champion is not None:
-            weights[status.champion] = 100 - share
-    if not weights:
-        return None
-    return Routing(tuple(Variant(version, weight) for version, weight in sorted(weights.items())))
+            wanted[status.champion] = Variant(status.champion, 100 - new.weight)
+    return Routing(tuple(wanted[version] for version in sorted(wanted))) if wanted else None
 
 
 def _notices(draft: Draft) -> None:

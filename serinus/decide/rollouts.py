@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import Literal
 
-from serinus.decide import canary, guardrails, warmup
+from serinus.decide import canary, guardrails, strategy, warmup
 from serinus.decide.draft import Draft
 from serinus.facts import Rollout, RolloutRecord, VariantState, Version, Watch
 
@@ -49,7 +49,7 @@ def advance(draft: Draft) -> None:
         _first(draft, rollout, state)
         return
     spec = draft.spec.spec
-    look = canary.look(
+    look = strategy.look(
         spec.rollout, rollout, draft.world.block, state, draft.now, draft.world.scrape, spec.labels.delay
     )
     draft.set(rollout=look.rollout)
@@ -58,9 +58,10 @@ def advance(draft: Draft) -> None:
     elif look.action == "promote":
         _promote(draft, look.rollout, look.reason)
     elif look.action == "advance":
-        share = canary.weight(draft.spec.spec.rollout, look.rollout)
+        given = strategy.variant(spec.rollout, look.rollout)
         kind: Literal["RolloutStarted", "StepPassed"] = "RolloutStarted" if look.rollout.step == 0 else "StepPassed"
-        draft.say(kind, f"version {rollout.version} now gets {share} %: {look.reason}", rollout.version, weight=share)
+        said = f"version {rollout.version} now gets {strategy.said(given)}: {look.reason}"
+        draft.say(kind, said, rollout.version, weight=given.weight)
 
 
 def watch(draft: Draft) -> None:

@@ -143,6 +143,13 @@ SPEC: Mapping[str, tuple[Rule, ...]] = {
     "serving": (
         _rule("self.minReplicas <= self.maxReplicas", "expected at least serving.minReplicas", "maxReplicas"),
     ),
+    "rollout": (
+        _rule(
+            f"self.strategy != 'shadow' || !{_set('self.guardrails.quality')}",
+            "expected nothing for strategy shadow; answers that nobody gets are not labelled",
+            "guardrails.quality",
+        ),
+    ),
     "rollout.steps": (
         _rule(
             f"self == {list(BLUE_GREEN)} || (self.size() > 0 && self.isSorted() && self[0] > 0"

@@ -14,6 +14,7 @@ from serinus.spec.model import Estimator, Fairness, Serving, Training, Validatio
 from serinus.spec.parts import JUDGED, METRICS_OF, REFERENCE, Column, Fraction, Metric, Reference, Task
 from serinus.spec.quality import BusinessValue, NewData, QualitySpec
 from serinus.spec.rollout import BLUE_GREEN, Errors, Guardrails, Latency, Rejections, RolloutSpec, Wrong
+from serinus.spec.strategies import Shadow, Strategy
 
 __all__ = [
     "BLUE_GREEN",
@@ -50,8 +51,10 @@ __all__ = [
     "Retrain",
     "RolloutSpec",
     "Serving",
+    "Shadow",
     "Source",
     "Sql",
+    "Strategy",
     "Task",
     "Training",
     "Validation",

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from serinus.durations import Duration, PositiveDuration
 from serinus.spec.parts import Part
+from serinus.spec.strategies import Shadow, Strategy
 
 
 class Errors(Part):
@@ -102,6 +103,11 @@ BLUE_GREEN = (0, 100)
 class RolloutSpec(Part):
     """How a new version takes over, and what throws it back."""
 
+    strategy: Strategy = "canary"
+    """canary: growing shares of the traffic, by `steps`. blueGreen: everything at once when its smoke test has passed.
+    shadow: copies of requests, and everything once these have shown that it is safe. `steps` is for canary alone."""
+    shadow: Shadow = Shadow()
+    """What strategy shadow copies."""
     steps: tuple[Annotated[int, Field(ge=0, le=100)], ...] = (5, 25, 50)
     """The canary's share of traffic, in percent, rising; after the last one it gets everything. [0, 100] is blue/green:
     everything at once when its smoke test has passed, and `watch` brings the old champion back."""
@@ -130,3 +136,24 @@ class RolloutSpec(Part):
             wanted = "expected rising percents from 1 to 99 such as [5, 25, 50], or [0, 100] for blue/green"
             raise ValueError(f"steps: {wanted}, got {list(self.steps)}")
         return self
+
+    @model_validator(mode="after")
+    def _labelled(self) -> RolloutSpec:
+        if self.strategy == "shadow" and self.guardrails.quality is not None:
+            wanted = "expected nothing for strategy shadow; answers that nobody gets are not labelled"
+            raise ValueError(f"guardrails.quality: {wanted}")
+        return self
+
+    @property
+    def course(self) -> tuple[int, ...]:
+        """The percents that a new version goes through: `steps`, or those that the strategy stands for.
+
+        Of a shadow they are the copies that it gets.
+        """
+        match self.strategy:
+            case "blueGreen":
+                return BLUE_GREEN
+            case "shadow":
+                return (self.shadow.percent,)
+            case _:
+                return self.steps

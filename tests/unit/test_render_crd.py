@@ -38,6 +38,7 @@ TRANSLATED = {
     ("Training", "_variables"): "training.secrets",
     ("Serving", "_possible"): "serving",
     ("RolloutSpec", "_rising"): "rollout.steps",
+    ("RolloutSpec", "_labelled"): "rollout",
     ("Retrain", "_possible"): "drift.retrain",
     ("LoopSpec", "_consistent"): "data",  # and of validation.metric and data.positive, see below
 }
