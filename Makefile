@@ -108,6 +108,20 @@ bench-judges: setup ## Our judge beside other tools' documented rules, 400 seeds
 	$(RUN) benchmarks.judges --seeds 400 --processes 2 --json docs/benchmarks/judges.json
 	$(RUN) benchmarks.judges.page
 
+.PHONY: statistics
+statistics: setup ## docs/statistics.md: each method's simulation, plot and page anew, some five minutes
+	$(RUN) tools.statistics
+
+.PHONY: bench-drift
+bench-drift: setup ## Our drift check beside four libraries', each in an environment of its own: an hour on two processors
+	for library in evidently nannyml frouros alibi; do \
+	  $(UV) venv --quiet --allow-existing .cache/$$library && $(UV) pip install --quiet \
+	    --python .cache/$$library/bin/python --requirement benchmarks/elsewhere/$$library.txt || exit 1; \
+	done
+	$(RUN) benchmarks.drift --seeds 40 --years 5 --processes 2 --json docs/benchmarks/drift.json
+	$(RUN) benchmarks.drift.cost --json docs/benchmarks/drift.json
+	$(RUN) benchmarks.drift.page
+
 # Images are called after the project and tagged with its version, which is in pyproject.toml alone.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE_BUILDER ?= $(firstword $(foreach tool,docker podman buildah,$(shell command -v $(tool) 2>/dev/null)) docker)
