@@ -54,8 +54,8 @@ def fit(reference: Table, rows: int | None) -> Look:
     before: deque[Counted] = deque(maxlen=BEFORE)
 
     def look(window: Rows) -> Said:
-        parts = [] if rows is None else [counted(profile, part) for part in np.array_split(window, PARTS)]
-        whole = counted(profile, window)
+        parts = [counted(profile, part) for part in np.array_split(window, PARTS if rows else 1)]
+        whole = together(profile, parts)
         strict = 0.0 if rows is None else strictness(profile, whole, parts, before)
         # Where the tests alone find nothing, the defaults, which are stricter in everything, do not either.
         shipped = (rows is None or strict > 0) and found(SPEC, profile, whole, parts, before)
@@ -111,6 +111,12 @@ def counted(profile: Profile, rows: Rows) -> Counted:
     return whole
 
 
+def together(profile: Profile, parts: Sequence[Counted]) -> Counted:
+    """The counts of all parts."""
+    known = (*profile.features, profile.score)
+    return {one.name: {label: sum(part[one.name][label] for part in parts) for label in one.labels()} for one in known}
+
+
 def counters(profile: Profile, rows: int, seed: int) -> Counters:
     """What the job would read of clean windows of so many rows: drawn from the profile's own shares."""
     rng = np.random.default_rng([seed, rows])
@@ -124,8 +130,7 @@ def counters(profile: Profile, rows: int, seed: int) -> Counters:
 
     sizes = [rows // PARTS + (part < rows % PARTS) for part in range(PARTS)]
     parts = tuple(drawn(size) for size in sizes)
-    whole = {one.name: {label: sum(p[one.name][label] for p in parts) for label in one.labels()} for one in known}
-    return Counters(profile, whole, parts, tuple(drawn(rows) for _ in range(BEFORE)))
+    return Counters(profile, together(profile, parts), parts, tuple(drawn(rows) for _ in range(BEFORE)))
 
 
 def _shares(one: Bins) -> Rows:
