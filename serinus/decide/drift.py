@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from serinus.decide.distributions import SCALES, SCORE, Counts, Distribution, Engine, distribution, enough, judge
+from serinus.decide.distributions import SCALES, SCORE, Counts, Distribution, Engine, distribution, enough, judge, known
 from serinus.decide.shifts import NAMED
-from serinus.facts import DriftFinding, DriftSign, FeatureDrift, Outcome, Profile, Verdict, Window
+from serinus.facts import Bins, DriftFinding, DriftSign, FeatureDrift, Outcome, Profile, Verdict, Window
 from serinus.spec import Confirm, DriftSpec
 from serinus.spec.budget import apart
 
@@ -74,7 +74,7 @@ def compare(
         return could_not_look(version, window, f"counted in bins that the profile lacks: {'; '.join(alien)}", rows)
 
     bounds = _bounds(spec, pairs)
-    ready = [p for p in pairs if sum(p.bins.counts) > 0 and any(enough(spec, p, windows) for windows in bounds)]
+    ready = [p for p in pairs if known(spec, p) and any(enough(spec, p, windows) for windows in bounds)]
     found = judge(spec, ready, bounds, p_values)
     wanting = [pair for pair in pairs if pair not in ready]
     figures = {
@@ -88,6 +88,17 @@ def compare(
         "windows": float(max(bounds)),
     }
     return DriftFinding(version, window, rows, _verdict(spec, found, wanting, figures), found)
+
+
+def held_against(profile: Profile, counted: Sequence[Mapping[str, Counts]]) -> Profile:
+    """The profile's bins with the rows of other windows in place of training's, by distribution and bin."""
+
+    def held(bins: Bins) -> Bins:
+        rows = [one.get(bins.name, {}) for one in counted]
+        return replace(bins, counts=tuple(sum(one.get(label, 0) for one in rows) for label in bins.labels()))
+
+    score = held(profile.score)
+    return Profile(sum(score.counts), tuple(held(bins) for bins in profile.features), score)
 
 
 def confirmed(confirm: Confirm, finding: DriftFinding, p_value: float, before: int, now: int) -> DriftFinding:
@@ -129,9 +140,9 @@ def nothing_to_compare(window: Window, reason: str) -> DriftFinding:
 def _bounds(spec: DriftSpec, pairs: Sequence[Distribution]) -> dict[int, float]:
     """By how many windows are looked at as one: the p-value below which one test of one distribution is significant."""
     tests = sum(len(pair.kinds) for pair in pairs)
-    known = max(len(pair.before) for pair in pairs) + 1
+    most = max(len(pair.before) for pair in pairs) + 1
     # The windows before are themselves the reference when it is not training.
-    scales = [scale for scale in SCALES if scale <= known] if spec.reference == "training" else [1]
+    scales = [scale for scale in SCALES if scale <= most] if spec.reference == "training" else [1]
     first, *others = scales
     share = level(spec) / tests
     return {first: share / 2 if others else share, **{scale: share / 2 / len(others) for scale in others}}
@@ -143,12 +154,12 @@ def _verdict(
     total, rows = len(found) + len(wanting), f"{figures['rows']:,.0f} rows"
     bounds = f"bounds: PSI {spec.psi:g}, p {figures['p_bound']:.2g}"
     drifted = sorted((f for f in found if f.drifted), key=lambda f: -f.psi)
-    missing = "; ".join(_wants(pair) for pair in wanting)
+    missing = "; ".join(_wants(spec, pair) for pair in wanting)
     if drifted:
         parts = [f"{len(drifted)} of {total} distributions drifted over {rows}: {_named(drifted)}"]
         parts += [bounds, *([f"not decided: {missing}"] if missing else [])]
         return Verdict(GATE, "fail", "; ".join(parts), figures)
-    if not found and all(sum(pair.bins.counts) for pair in wanting):
+    if not found and all(known(spec, pair) for pair in wanting):
         return Verdict(GATE, "undecided", f"{rows} in the window; {spec.min_rows:,} are needed to decide", figures)
     if wanting:
         return Verdict(GATE, "undecided", f"{spec.min_rows:,} rows are needed to decide: {missing}", figures)
@@ -173,7 +184,9 @@ def _sign(sign: DriftSign) -> str:
     return f"{size}, {p}" + (f" over {sign.windows} windows" if sign.windows > 1 else "")
 
 
-def _wants(pair: Distribution) -> str:
-    return (
-        f"{pair.name} has {pair.rows:,}" if sum(pair.bins.counts) else f"{pair.name} has none in the training profile"
-    )
+def _wants(spec: DriftSpec, pair: Distribution) -> str:
+    if known(spec, pair):
+        return f"{pair.name} has {pair.rows:,}"
+    if spec.reference == "training":
+        return f"{pair.name} has none in the training profile"
+    return f"{pair.name} has {sum(pair.bins.counts):,} in the reference ({spec.reference})"
