@@ -17,7 +17,7 @@ from components.validate.component import validate
 
 
 @dsl.pipeline(name="serinus-training", description="Data in, a validated model version out: or the reason why not.")
-def training(loop: str, trigger: str, mlflow_uri: str, folder: str = "") -> int:
+def training(loop: str, trigger: str, mlflow_uri: str, folder: str = "", why: str = "") -> int:
     """From a loop's data to a challenger in the registry; the output is its version's number.
 
     Args:
@@ -25,6 +25,7 @@ def training(loop: str, trigger: str, mlflow_uri: str, folder: str = "") -> int:
         trigger: The run's key; the version that the run registers carries it, and so does the reason for none.
         mlflow_uri: Where the registry is.
         folder: The folder of the ModelLoop file and of the user's own code; empty on a cluster.
+        why: What the run was asked for, as JSON (`facts.Why`); empty where nobody said.
     """
     run = {"loop": loop, "trigger": trigger, "mlflow_uri": mlflow_uri}
     ingested = ingest(**run, folder=folder).set_caching_options(False)
@@ -35,10 +36,11 @@ def training(loop: str, trigger: str, mlflow_uri: str, folder: str = "") -> int:
     ).set_caching_options(False)
     model = trained.outputs["model"]
     validated = validate(
-        **run, folder=folder, digest=trained.outputs["Output"], dataset=dataset, model=model
+        **run, folder=folder, why=why, digest=trained.outputs["Output"], dataset=dataset, model=model
     ).set_caching_options(False)
     registered = register(
         **run,
+        why=why,
         validated=validated.outputs["Output"],
         dataset=dataset,
         model=model,

@@ -12,6 +12,7 @@ def register(
     loop: str,
     trigger: str,
     mlflow_uri: str,
+    why: str,
     validated: str,
     dataset: dsl.Input[dsl.Dataset],
     model: dsl.Input[dsl.Model],
@@ -29,6 +30,6 @@ def register(
 
         wiring.require("validate", passed=validated, subject=artifact.verify(Path(model.path)))
         paths = (Path(dataset.path), Path(model.path), Path(evaluation.path))
-        version = wiring.patiently(lambda: body.run(loop, trigger, *paths, store()))
+        version = wiring.patiently(lambda: body.run(loop, trigger, *paths, store(), why=why))
         shows.version(version, summary)
         return version.number

@@ -12,6 +12,7 @@ def validate(
     loop: str,
     trigger: str,
     mlflow_uri: str,
+    why: str,
     folder: str,
     digest: str,
     dataset: dsl.Input[dsl.Dataset],
@@ -30,7 +31,8 @@ def validate(
         from serinus.steps import validate as body
 
         with shows.page(Path(evaluation.path) / body.PAGE, card):
-            seen = body.run(loop, folder, Path(dataset.path), Path(model.path), champion, Path(evaluation.path))
+            paths = (Path(dataset.path), Path(model.path), champion, Path(evaluation.path))
+            seen = body.run(loop, folder, *paths, why=why)
         shows.figures(seen, figures)
         shows.curves(seen, curves)
         return digest

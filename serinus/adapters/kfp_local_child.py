@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
-from serinus import durations
+from serinus import durations, wire
 from serinus.adapters import kfp_local_folder as folder
 
 
@@ -50,7 +50,9 @@ def _run(run: Path, job: folder.Job) -> None:
         raise_on_error=True,
     )
     pipeline = components.load_component_from_file(job.pipeline)
-    pipeline(loop=job.request.spec, trigger=job.request.key, mlflow_uri=job.mlflow_uri, folder=job.code)
+    request = job.request
+    why = wire.dump(request.why).decode() if request.why is not None else ""
+    pipeline(loop=request.spec, trigger=request.key, mlflow_uri=job.mlflow_uri, folder=job.code, why=why)
 
 
 def _failure(run: Path, error: BaseException) -> folder.End:

@@ -32,7 +32,7 @@ def drift(draft: Draft, request: Request) -> bool:
     draft.set(drift=_kept((*before, shifts.kept(finding)), asked.retrain.of if asked is not None else 0))
     if request.run and draft.status.run is None and _unknown(draft, request.run):
         recipe = runs.recipe(draft.spec)
-        draft.set(run=RunRecord(request.run, "drift", request.at, recipe=recipe))
+        draft.set(run=RunRecord(request.run, "drift", request.at, recipe=recipe, why=shifts.why(finding)))
         draft.say("RunRequested", f"{request.run}: {finding.verdict.reason}", by=request.by)
     return True
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from serinus.decide.draft import Draft
 from serinus.decide.keys import run_key
 from serinus.decide.retrain import schedule_due
-from serinus.facts import Cause, RunRecord, RunRequest, RunState
+from serinus.facts import Cause, RunRecord, RunRequest, RunState, Why
 from serinus.spec import ModelLoop
 
 
@@ -61,7 +61,7 @@ def trigger(draft: Draft) -> None:
 def ask(draft: Draft, cause: Cause, end: datetime, why: str, by: str = "") -> None:
     """Plan a run and remember that it was asked for; `by` is the person or job that did."""
     key = run_key(draft.spec.name, cause, end)
-    record = RunRecord(key, cause, draft.now, recipe=recipe(draft.spec))
+    record = RunRecord(key, cause, draft.now, recipe=recipe(draft.spec), why=Why(why))
     draft.set(run=record)
     draft.run = _request(draft, record)
     draft.say("RunRequested", f"{key}: {why}", by=by)
@@ -78,7 +78,7 @@ def _needs_first(draft: Draft) -> bool:
 
 
 def _request(draft: Draft, record: RunRecord) -> RunRequest:
-    return RunRequest(record.key, draft.spec.name, record.cause, record.requested, draft.spec.for_run())
+    return RunRequest(record.key, draft.spec.name, record.cause, record.requested, draft.spec.for_run(), record.why)
 
 
 def _adopt(draft: Draft, state: RunState) -> None:

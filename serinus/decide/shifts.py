@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from serinus.facts import MISSING, UNSEEN, Bins, DriftFinding, FeatureDrift, Importance, Profile, Shift, Window
+from serinus.facts import MISSING, UNSEEN, Bins, DriftFinding, FeatureDrift, Importance, Profile, Shift, Why, Window
 from serinus.stats.changepoint import change_point
 from serinus.stats.distances import jensen_shannon
 from serinus.stats.moments import shift
 
+SHOWN = 20
+"""So many are shown of a run that they led to."""
 Part = tuple[datetime, Mapping[str, Mapping[str, int]]]
 """When a stretch of time began, and what was counted in it: by distribution, then by bin."""
 NAMED = 3
@@ -78,6 +80,11 @@ def since_of(moved: Shift) -> str:
     if moved.since is None:
         return ""
     return f"{moved.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC{' or earlier' if moved.earlier else ''}"
+
+
+def why(finding: DriftFinding) -> Why:
+    """What a run is asked for that the finding led to: so many distributions at most that a page can show them."""
+    return Why(finding.verdict.reason, tuple(ranked(finding.features)[:SHOWN]))
 
 
 def kept(finding: DriftFinding) -> DriftFinding:

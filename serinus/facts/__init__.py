@@ -6,20 +6,17 @@ Times are timezone-aware UTC datetimes, durations `timedelta`, probabilities in 
 from __future__ import annotations
 
 from serinus.facts.audit import AuditEntry, Deed
+from serinus.facts.drift import DriftFinding, DriftSign, FeatureDrift, Shift
 from serinus.facts.lineage import Code, Lineage, Origin, Papers, Served
 from serinus.facts.looks import AliasMove, Plan, World, Writer
 from serinus.facts.memory import (
     DataCount,
-    DriftFinding,
-    DriftSign,
     Event,
     Evidence,
-    FeatureDrift,
     Request,
     Rollout,
     RolloutRecord,
     RunRecord,
-    Shift,
     SpecKept,
     Status,
     Watch,
@@ -65,7 +62,7 @@ from serinus.facts.records import (
     TallyQuestion,
     Value,
 )
-from serinus.facts.runs import Cause, RunPhase, RunRequest, RunState
+from serinus.facts.runs import Cause, RunPhase, RunRequest, RunState, Why
 from serinus.facts.traffic import Arm, Block, CountsQuestion, Routing, RoutingState, Series, Variant, VariantState
 from serinus.facts.verdicts import Outcome, Verdict, Window
 
@@ -142,6 +139,7 @@ __all__ = [
     "Verdict",
     "Version",
     "Watch",
+    "Why",
     "Window",
     "World",
     "Writer",

@@ -9,6 +9,7 @@ from datetime import datetime
 from serinus.facts.memory import RolloutRecord
 from serinus.facts.models import Contract, Dataset, Evaluation, Version
 from serinus.facts.quality import Reference
+from serinus.facts.runs import Why
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Origin:
     dataset: Dataset
     kept: bool  # whether the dataset's rows are kept with the version
     code: Code
+    why: Why | None = None  # the run was asked for; None: nobody said
 
 
 @dataclass(frozen=True)

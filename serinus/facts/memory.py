@@ -117,7 +117,7 @@ class RunRecord:
     reason: str = ""
     version: int | None = None  # what it registered
     recipe: str = ""  # digest of the data and training parts of the spec it ran with
-    why: Why = Why()
+    why: Why | None = None
 
 
 @dataclass(frozen=True)

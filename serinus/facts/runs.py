@@ -6,8 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from serinus.facts.drift import FeatureDrift
+
 Cause = Literal["initial", "schedule", "drift", "quality", "data", "manual"]
 RunPhase = Literal["pending", "running", "succeeded", "failed"]
+
+
+@dataclass(frozen=True)
+class Why:
+    """What a run was asked for: for people, nothing is decided by it."""
+
+    reason: str = ""  # a sentence
+    drift: tuple[FeatureDrift, ...] = ()  # of drift: what had drifted, what matters most to the model first
 
 
 @dataclass(frozen=True)
@@ -19,6 +29,7 @@ class RunRequest:
     cause: Cause
     requested: datetime
     spec: str  # the ModelLoop as JSON, as it was when the run was asked for
+    why: Why | None = None
 
 
 @dataclass(frozen=True)

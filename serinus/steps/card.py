@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from serinus.decide.champion import refusals
 from serinus.decide.data import Finding
+from serinus.decide.shifts import since_of, weight_of
 from serinus.durations import render
-from serinus.facts import Contract, Dataset, Evaluation, Verdict
+from serinus.facts import Contract, Dataset, Evaluation, FeatureDrift, Importance, Verdict, Why
 from serinus.spec import Fairness, ModelLoop
 from serinus.stats import fairness
 
@@ -28,6 +29,7 @@ _RATES: Mapping[fairness.Rate, str] = {
     "positives": "share of positive answers",
 }
 _LEFT, _RIGHT = 200.0, 620.0  # where the interval's axis begins and ends, in the drawing's units
+_SPAN, _BARS = 320.0, 20  # the longest bar of an importance, in the same units; so many are drawn
 
 
 def checks(loop: str, dataset: Dataset, verdict: Verdict, findings: Sequence[Finding]) -> str:
@@ -36,8 +38,17 @@ def checks(loop: str, dataset: Dataset, verdict: Verdict, findings: Sequence[Fin
     return page.render(loop_name=loop, dataset=dataset, verdict=verdict, findings=findings)
 
 
-def model(spec: ModelLoop, evaluation: Evaluation, contract: Contract) -> str:
-    """The model card: what it is, what it learned from, how good it is and who says so."""
+def model(
+    spec: ModelLoop,
+    evaluation: Evaluation,
+    contract: Contract,
+    importance: Sequence[Importance] = (),
+    why: Why | None = None,
+) -> str:
+    """The model card: what it is, what it learned from, how good it is and who says so.
+
+    importance: of its features; empty where nobody measured it. why: what the run was asked for, where somebody said.
+    """
     sign = 1 if evaluation.higher_is_better else -1
     return (
         _templates()
@@ -54,6 +65,9 @@ def model(spec: ModelLoop, evaluation: Evaluation, contract: Contract) -> str:
             roc=_path(evaluation.roc),
             confusion=_confusion(evaluation),
             figures=_figures(evaluation.metrics),
+            importance=_importance(importance),
+            why=why,
+            drifted=[_drifted(one) for one in why.drift] if why is not None else [],
             slices=[
                 {
                     "of": piece,
@@ -156,6 +170,43 @@ def _interval(evaluation: Evaluation, margin: float) -> dict[str, Any] | None:
         "high": at(ends[1]),
         "title": f"{middle:+.4f}, from {ends[0]:+.4f} to {ends[1]:+.4f}",
         "lines": [{"text": text, "x": at(value), "zero": value == 0} for text, value in lines.items()],
+    }
+
+
+def _importance(found: Sequence[Importance]) -> dict[str, Any] | None:
+    """The bars in the drawing's units, the longest first; None when nothing was measured."""
+    if not found:
+        return None
+    ordered = sorted(found, key=lambda one: -one.drop)
+    longest = max(ordered[0].drop + ordered[0].error, 1e-12)
+    bars = []
+    for place, one in enumerate(ordered[:_BARS]):
+        end, error = _SPAN * max(one.drop, 0.0) / longest, _SPAN * one.error / longest
+        bars.append(
+            {
+                "of": one,
+                "name": one.name if len(one.name) <= 22 else f"{one.name[:21]}…",
+                "y": 24 * place,
+                "end": round(end, 1),
+                "low": round(max(end - error, 0.0), 1),
+                "high": round(min(end + error, _SPAN), 1),
+                "text": f"{one.drop:+.4f}" if one.moved else "not used",
+            }
+        )
+    return {"bars": bars, "height": 24 * len(bars), "others": len(ordered) - len(bars)}
+
+
+def _drifted(one: FeatureDrift) -> dict[str, Any]:
+    """A line of what the run was asked for."""
+    moved = one.shift
+    return {
+        "name": one.name,
+        "psi": f"{one.psi:.2f}",
+        "distance": "-" if moved is None else f"{moved.distance:.2f}",
+        "mean": "-" if moved is None or moved.sd is None else f"{moved.sd:+.2f} sd",
+        "largest": "-" if moved is None else moved.largest,
+        "weight": "-" if moved is None else weight_of(moved) or "-",
+        "since": "-" if moved is None else since_of(moved) or "-",
     }
 
 

@@ -8,13 +8,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from serinus import artifact, environment, papers, wire
 from serinus.decide import keys
 from serinus.decide.champion import refusals
 from serinus.errors import GateFailed
-from serinus.facts import Dataset, Evaluation, Origin, Version
+from serinus.facts import Dataset, Evaluation, Origin, Version, Why
 from serinus.ports import ModelStore
 from serinus.sources.snapshot import ABOUT, DATA
 from serinus.spec import ModelLoop
@@ -25,11 +26,14 @@ KEEP = "SERINUS_KEEP_DATASET_BYTES"
 KEPT = 256 * 2**20
 
 
-def run(loop: str, trigger: str, dataset: Path, candidate: Path, evaluation: Path, store: ModelStore) -> Version:
+def run(
+    loop: str, trigger: str, dataset: Path, candidate: Path, evaluation: Path, store: ModelStore, *, why: str = ""
+) -> Version:
     """Register the model in `candidate` under the key `trigger`; the same trigger twice gives the same version.
 
     loop: the ModelLoop as JSON. evaluation: the folder that validate wrote; its files are kept beside the model, and so
-    are `origin.json` and, unless they are too large, the rows (folder `dataset`).
+    are `origin.json` and, unless they are too large, the rows (folder `dataset`). why: what the run was asked for
+    (`facts.Why` as JSON), kept in the origin; "" where nobody said.
     Raises GateFailed unless the evaluation passed and is of this very model and data; ArtifactError for a model that
     was changed; Unavailable when the store could not be asked.
     """
@@ -56,6 +60,8 @@ def run(loop: str, trigger: str, dataset: Path, candidate: Path, evaluation: Pat
     figures |= {f"fairness gap {gap.column}": gap.gap for gap in judged.fairness}
     metrics = {name: figure for name, figure in figures.items() if math.isfinite(figure)}
     origin = _origin(spec, loop, trigger, candidate, digest, dataset, about)
+    if why:
+        origin = replace(origin, why=wire.load(Why, why.encode()))
     with tempfile.TemporaryDirectory(prefix="papers-") as folder:
         extras = _extras(Path(folder), evaluation, origin, dataset)
         return store.register(spec.name, trigger, candidate, {**tags, **_told(origin)}, metrics, extras)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from serinus import artifact, models, sources, wire
 from serinus.decide.champion import judge, refusals
 from serinus.errors import ArtifactError, DataError, GateFailed
-from serinus.facts import Contract, Dataset, Evaluation, FairnessGap, SliceScore
+from serinus.facts import Contract, Dataset, Evaluation, FairnessGap, SliceScore, Why
 from serinus.models import scoring
 from serinus.spec import METRICS_OF, ModelLoop
 from serinus.stats import figures, leaks, paired, quality
@@ -28,11 +28,14 @@ if TYPE_CHECKING:
 REPORT, PAGE = "evaluation.json", "card.html"
 
 
-def run(loop: str, folder: str, dataset: Path, candidate: Path, champion: Path | None, out: Path) -> Evaluation:
+def run(
+    loop: str, folder: str, dataset: Path, candidate: Path, champion: Path | None, out: Path, *, why: str = ""
+) -> Evaluation:
     """Judge the model in `candidate` on the holdout of the snapshot `dataset`; write `evaluation.json`, `card.html`.
 
     loop: the ModelLoop as JSON. folder: where its file lies; "" where there is none. champion: the serving model's
-    directory, None for a loop's first version. Raises GateFailed with every refusal's sentence, after writing;
+    directory, None for a loop's first version. why: what the run was asked for (`facts.Why` as JSON), for the card; ""
+    where nobody said. Raises GateFailed with every refusal's sentence, after writing;
     ArtifactError for a model that was changed, or that was not trained on this snapshot; DataError.
     """
     spec = ModelLoop.model_validate_json(loop)
@@ -43,7 +46,10 @@ def run(loop: str, folder: str, dataset: Path, candidate: Path, champion: Path |
     evaluation = evaluate(spec, frame, about, mine, theirs)
     out.mkdir(parents=True, exist_ok=True)
     (out / REPORT).write_bytes(wire.dump(evaluation))
-    (out / PAGE).write_text(card.model(spec, evaluation, mine.contract), encoding="utf-8")
+    said = artifact.reference(candidate)
+    asked = wire.load(Why, why.encode()) if why else None
+    page = card.model(spec, evaluation, mine.contract, said.importance if said is not None else (), asked)
+    (out / PAGE).write_text(page, encoding="utf-8")
     if reasons := refusals(evaluation.verdicts):
         raise GateFailed("validate", reasons)
     return evaluation

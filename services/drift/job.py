@@ -10,7 +10,7 @@ from pathlib import Path
 from serinus.decide.drift import compare, could_not_look, nothing_to_compare
 from serinus.decide.keys import run_key
 from serinus.decide.retrain import Ask, drift_asks
-from serinus.decide.shifts import described, told
+from serinus.decide.shifts import described, told, why
 from serinus.detectors import TABLE
 from serinus.errors import SerinusError, SpecError, Unavailable
 from serinus.facts import DriftFinding, Profile, Reference, Request, RunRequest, RunState, Window
@@ -67,7 +67,7 @@ def check(
     ledger.ask(spec.name, Request(name, "drift", now, BY, finding.version, ask.reason, finding, key))
     if not ask:
         return Look(finding, ask)
-    request = RunRequest(key, spec.name, "drift", now, spec.for_run())
+    request = RunRequest(key, spec.name, "drift", now, spec.for_run(), why(finding))
     try:
         return Look(finding, ask, runner.submit(request))
     except Unavailable as error:

@@ -14,7 +14,7 @@ from serinus.adapters.fakes.metrics import FakeMetrics
 from serinus.adapters.fakes.registry import FakeRegistry
 from serinus.adapters.fakes.runner import FakeRunner
 from serinus.errors import SpecError, Unavailable
-from serinus.facts import Request, RunRecord, RunRequest, Window
+from serinus.facts import Request, RunRecord, RunRequest, Why, Window
 from serinus.spec import ModelLoop
 from services.drift import job
 from tests.drift_cases import Trained, finding, told, train
@@ -131,7 +131,9 @@ def test_a_second_window_in_violation_asks_for_one_run(world: World) -> None:
     second = world.check(later)
     key = f"{world.loop}-drift-20260302T130000Z"
     spec = world.trained.spec.for_run()
-    assert world.runner.requests == [RunRequest(key, world.loop, "drift", later, spec)]
+    asked = Why(second.finding.verdict.reason, tuple(f for f in second.finding.features if f.drifted))
+    assert world.runner.requests == [RunRequest(key, world.loop, "drift", later, spec, asked)]
+    assert [f.name for f in asked.drift] == ["weight"]
     assert ModelLoop.model_validate_json(world.runner.requests[0].spec) == world.trained.spec
     assert second.run is not None
     assert (second.run.key, second.run.phase) == (key, "pending")
