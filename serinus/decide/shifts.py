@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
+from serinus.drift_words import said_of
 from serinus.facts import MISSING, UNSEEN, Bins, DriftFinding, FeatureDrift, Importance, Profile, Shift, Why, Window
 from serinus.stats.changepoint import change_point
 from serinus.stats.distances import jensen_shannon
@@ -53,33 +54,6 @@ def matter(finding: DriftFinding) -> str:
     said = "; ".join(f"{one.name}: {said_of(one)}" for one in drifted[:NAMED])
     more = len(drifted) - NAMED
     return f"{said}; and {more} more" if more > 0 else said
-
-
-def said_of(one: FeatureDrift) -> str:
-    """How far, how much it matters, since when: `mean +0.84 sd, 41 % of the importance, since 2026-03-01 04:00 UTC`."""
-    moved = one.shift
-    if moved is None:
-        return "no details"
-    # Of numbers the mean says more than a bin, but not of values that are no numbers.
-    mean = moved.sd is not None and not moved.largest.startswith((MISSING, UNSEEN))
-    parts = [f"mean {moved.sd:+.2f} sd" if mean else moved.largest]
-    parts += [weight] if (weight := weight_of(moved)) else []
-    parts += [f"since {since_of(moved)}"] if moved.since is not None else []
-    return ", ".join(parts)
-
-
-def weight_of(moved: Shift) -> str:
-    """How much the model goes by it, in words; "" where that is not known."""
-    if not moved.used:
-        return "not used by the model"
-    return "" if moved.importance is None else f"{moved.importance:.0%} of the importance".replace("%", " %")
-
-
-def since_of(moved: Shift) -> str:
-    """When it began, in words; "" where that is not known."""
-    if moved.since is None:
-        return ""
-    return f"{moved.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC{' or earlier' if moved.earlier else ''}"
 
 
 def why(finding: DriftFinding) -> Why:

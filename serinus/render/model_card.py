@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from serinus.facts import Evaluation, Evidence, Measured, Origin, Papers, RolloutRecord
+from serinus.render.card_features import asked, importance
 from serinus.render.card_limits import limits
 from serinus.render.document import Block, Document, Points, Section, Table, figure, when
 
@@ -36,13 +37,14 @@ def card(papers: Papers) -> Document:
             Section("Model", tuple(_model(papers))),
             Section("Data", tuple(_data(papers))),
             Section("How good it is", tuple(_quality(papers))),
+            Section("What it goes by", tuple(importance(papers.reference))),
             Section("Slices", tuple(_slices(papers.evaluation))),
             Section("Fairness", tuple(_fairness(papers.evaluation))),
             Section("Limits", (Points(tuple(limits(papers))),)),
             Section("Validation", tuple(_validation(papers.evaluation))),
             Section("Approval", (approval(papers),)),
             Section("Rollouts", tuple(_rollouts(papers.rollouts))),
-            Section("Lineage", (Table(("", ""), tuple(_lineage(papers))),)),
+            Section("Lineage", (Table(("", ""), tuple(_lineage(papers))), *asked(papers.origin))),
         ),
     )
 

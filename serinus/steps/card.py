@@ -12,11 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from serinus import drift_words
 from serinus.decide.champion import refusals
 from serinus.decide.data import Finding
-from serinus.decide.shifts import since_of, weight_of
 from serinus.durations import render
-from serinus.facts import Contract, Dataset, Evaluation, FeatureDrift, Importance, Verdict, Why
+from serinus.facts import Contract, Dataset, Evaluation, Importance, Verdict, Why
 from serinus.spec import Fairness, ModelLoop
 from serinus.stats import fairness
 
@@ -67,7 +67,8 @@ def model(
             figures=_figures(evaluation.metrics),
             importance=_importance(importance),
             why=why,
-            drifted=[_drifted(one) for one in why.drift] if why is not None else [],
+            head=drift_words.HEAD,
+            drifted=[drift_words.row(one) for one in why.drift] if why is not None else [],
             slices=[
                 {
                     "of": piece,
@@ -194,20 +195,6 @@ def _importance(found: Sequence[Importance]) -> dict[str, Any] | None:
             }
         )
     return {"bars": bars, "height": 24 * len(bars), "others": len(ordered) - len(bars)}
-
-
-def _drifted(one: FeatureDrift) -> dict[str, Any]:
-    """A line of what the run was asked for."""
-    moved = one.shift
-    return {
-        "name": one.name,
-        "psi": f"{one.psi:.2f}",
-        "distance": "-" if moved is None else f"{moved.distance:.2f}",
-        "mean": "-" if moved is None or moved.sd is None else f"{moved.sd:+.2f} sd",
-        "largest": "-" if moved is None else moved.largest,
-        "weight": "-" if moved is None else weight_of(moved) or "-",
-        "since": "-" if moved is None else since_of(moved) or "-",
-    }
 
 
 def _path(roc: Sequence[tuple[float, float, float]]) -> str:

@@ -8,22 +8,21 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from serinus.decide.shifts import NAMED, ranked, said_of, since_of
-from serinus.facts import DriftFinding, FeatureDrift
+from serinus.decide.shifts import NAMED, ranked
+from serinus.drift_words import HEAD, row, said_of
+from serinus.facts import DriftFinding
 
 
 def distributions(finding: DriftFinding) -> RenderableType:
-    """A line a distribution: the drifted ones first, what matters most for the model before the others."""
+    """A line a distribution: the drifted ones first, what matters most to the model before the others."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=True, header_style="dim")
-    table.add_column("distribution", overflow="fold")
-    for name in ("", "PSI", "distance", "mean, sd", "importance"):
-        table.add_column(name, justify="left" if name == "" else "right", no_wrap=True)
-    table.add_column("largest change", overflow="fold")
-    table.add_column("since", overflow="fold")
+    for name in ("", *HEAD):
+        table.add_column(name, overflow="fold")
     drifted = ranked(finding.features)
     rest = sorted((one for one in finding.features if not one.drifted), key=lambda one: -one.psi)
     for one in (*drifted, *rest):
-        table.add_row(*(Text(cell, "red" if one.drifted else "") for cell in _cells(one)))
+        cells = ("drifted" if one.drifted else "", *row(one))
+        table.add_row(*(Text(cell, "red" if one.drifted else "") for cell in cells))
     return table
 
 
@@ -32,12 +31,3 @@ def most(finding: DriftFinding) -> Iterator[Text]:
     for one in ranked(finding.features)[:NAMED]:
         if one.shift is not None:
             yield Text(f"  {one.name}: {said_of(one)}")
-
-
-def _cells(one: FeatureDrift) -> tuple[str, ...]:
-    word, moved = "drifted" if one.drifted else "", one.shift
-    if moved is None:
-        return one.name, word, f"{one.psi:.3f}", "-", "-", "-", "-", ""
-    mean = f"{moved.sd:+.2f}" if moved.sd is not None else "-"
-    share = "-" if moved.importance is None else f"{100 * moved.importance:.0f} %" if moved.used else "not used"
-    return one.name, word, f"{one.psi:.3f}", f"{moved.distance:.3f}", mean, share, moved.largest, since_of(moved)

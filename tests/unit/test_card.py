@@ -10,7 +10,21 @@ from typing import Any
 import pytest
 
 from serinus.decide.data import Finding
-from serinus.facts import Bins, Contract, Dataset, Evaluation, Field, Profile, SliceScore, Verdict, Window
+from serinus.facts import (
+    Bins,
+    Contract,
+    Dataset,
+    Evaluation,
+    FeatureDrift,
+    Field,
+    Importance,
+    Profile,
+    Shift,
+    SliceScore,
+    Verdict,
+    Why,
+    Window,
+)
 from serinus.spec import ModelLoop
 from serinus.steps import card
 from tests import data_sets
@@ -109,6 +123,57 @@ def test_the_card_is_one_file_without_scripts_or_addresses() -> None:
     assert page.addresses == []
     assert "script" not in page.tags
     assert page.tags.count("svg") == 3
+
+
+IMPORTANCE = (
+    Importance("price", 0.02, 0.005, 0.1), Importance("weight", 0.08, 0.01, 0.3),
+    Importance("noise", -0.001, 0.002, 0.01), Importance("a feature with a very long name", 0.0, 0.0, 0.0),
+)  # fmt: skip
+
+
+def test_the_card_draws_what_the_model_goes_by_the_longest_bar_first() -> None:
+    drawn = card.model(spec(), EVALUATION, CONTRACT, IMPORTANCE)
+    bars = [float(width) for width in re.findall(r'<rect x="170" y="[\d.]+" width="([\d.]+)"', drawn)]
+    assert bars == [pytest.approx(320 * 8 / 9, abs=0.1), pytest.approx(320 * 2 / 9, abs=0.1), 0.0, 0.0]
+    page = Page(drawn)
+    assert "weight +0.0800 " in page.words
+    assert "a feature with a very… not used " in page.words
+    assert "matter less" not in page.words
+    assert "What the model goes by" not in Page(card.model(spec(), EVALUATION, CONTRACT)).words
+
+
+def test_of_very_many_features_the_first_twenty_are_drawn() -> None:
+    many = [Importance(f"f{i}", i / 100, 0.01, 0.1) for i in range(50)]
+    page = Page(card.model(spec(), EVALUATION, CONTRACT, many))
+    assert "f49" in page.words
+    assert "30 more matter less." in page.words
+
+
+def test_features_that_all_cost_nothing_are_drawn_too() -> None:
+    nothing = [Importance("price", 0.0, 0.0, 0.0), Importance("weight", -0.1, 0.0, 0.2)]
+    page = Page(card.model(spec(), EVALUATION, CONTRACT, nothing))
+    assert "price not used" in page.words
+    assert "weight -0.1000" in page.words
+
+
+def test_the_card_of_a_run_that_drift_asked_for_says_what_drifted_how_far_and_since_when() -> None:
+    shift = Shift(0.31, -0.84, "up to 10 25 % to 60 %", 0.41, since=datetime(2026, 3, 1, 4, tzinfo=UTC))
+    why = Why(
+        f"2 of 4 drifted {EVIL}", (FeatureDrift("price", 0.0, 0.3, True, shift), FeatureDrift(EVIL, 0, 0.2, True))
+    )
+    page = Page(card.model(spec(), EVALUATION, CONTRACT, (), why))
+    assert "Why this run 2 of 4 drifted" in page.words
+    line = "price 0.300 0.310 -0.84 sd up to 10 25 % to 60 % 41 % of the importance 2026-03-01 04:00 UTC"
+    assert line in page.words
+    assert "script" not in page.tags
+
+
+def test_a_run_that_nobody_said_a_reason_for_says_none() -> None:
+    for why in (None, Why()):
+        assert "Why this run" not in Page(card.model(spec(), EVALUATION, CONTRACT, (), why)).words
+    page = Page(card.model(spec(), EVALUATION, CONTRACT, (), Why("the schedule says so")))
+    assert "Why this run the schedule says so" in page.words
+    assert "Largest change" not in page.words
 
 
 def test_the_same_evaluation_gives_the_same_bytes() -> None:

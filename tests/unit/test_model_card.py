@@ -18,13 +18,17 @@ from serinus.facts import (
     Evaluation,
     Evidence,
     FairnessGap,
+    FeatureDrift,
+    Importance,
     Measured,
     Papers,
     Profile,
     Reference,
     Region,
+    Shift,
     SliceScore,
     Version,
+    Why,
 )
 from serinus.render.document import Document, Points, Section, Table, html, markdown
 from serinus.render.model_card import approval, card, standing, summary
@@ -282,3 +286,24 @@ def test_large_figures_are_shown_with_thousands(full: Papers) -> None:
 def test_made_up_papers_are_whole(tmp_path: Path) -> None:
     folder, _ = papers_of(tmp_path / "extras", model_dir(tmp_path / "model"))
     assert (folder / "dataset" / "data.parquet").exists()
+
+
+def test_the_card_says_what_the_model_goes_by(bare: Papers, full: Papers) -> None:
+    assert "How much it goes by each feature was not measured." in text(bare)
+    assert full.reference is not None
+    assert "How much it goes by each feature was not measured." in text(full), "made before it was"
+    measured = (Importance("origin", 0.0, 0.0, 0.0), Importance("temp", 0.0512, 0.004, 0.11))
+    told = text(replace(full, reference=replace(full.reference, importance=measured)))
+    assert "| temp | +0.0512 | 0.0040 | 0.1100 |\n| origin | +0.0000 | 0.0000 | nothing: not used |" in told
+
+
+def test_the_card_says_what_its_run_was_asked_for(full: Papers) -> None:
+    def asked(why: Why | None) -> str:
+        assert full.origin is not None
+        return text(replace(full, origin=replace(full.origin, why=why)))
+
+    assert "Its run was asked for because" not in asked(None) + asked(Why())
+    assert "Its run was asked for because: the schedule says so" in asked(Why("the schedule says so"))
+    drifted = FeatureDrift("temp", 0.0, 0.3, True, Shift(0.31, 0.84, "over 20 10 % to 40 %", 0.41))
+    told = asked(Why("1 of 3 drifted", (drifted,)))
+    assert "| temp | 0.300 | 0.310 | +0.84 sd | over 20 10 % to 40 % | 41 % of the importance | - |" in told

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from serinus import wire
+from serinus import drift_words, wire
 from serinus.decide import shifts
 from serinus.facts import Bins, DriftFinding, FeatureDrift, Importance, Profile, Shift, Verdict, Window
 
@@ -112,7 +112,7 @@ def test_a_violation_says_what_matters_most_and_a_pass_does_not() -> None:
     ],
 )
 def test_what_moved_is_told_in_the_words_that_fit_its_kind(shift: Shift | None, said: str) -> None:
-    assert shifts.said_of(drift("x", shift=shift)) == said
+    assert drift_words.said_of(drift("x", shift=shift)) == said
 
 
 CALM, MOVED = {"0": 25, "1": 50, "2": 25}, {"0": 5, "1": 25, "2": 70}
@@ -156,7 +156,24 @@ def test_without_counts_of_the_windows_parts_nobody_knows_when_it_began(nothing:
 
 
 def test_a_beginning_that_is_not_known_has_no_words() -> None:
-    assert shifts.since_of(Shift(0.3)) == ""
+    assert drift_words.since_of(Shift(0.3)) == ""
+
+
+def test_a_line_of_a_table_says_all_of_it_and_what_is_not_known() -> None:
+    whole = Shift(0.31, -0.84, "up to 10 25 % to 60 %", 0.41, since=BEGAN)
+    assert drift_words.row(drift("temp", shift=whole)) == (
+        "temp", "0.300", "0.310", "-0.84 sd", "up to 10 25 % to 60 %", "41 % of the importance", "2026-01-01 18:00 UTC"
+    )  # fmt: skip
+    assert drift_words.row(drift("temp", shift=Shift(0.3))) == ("temp", "0.300", "0.300", "-", "-", "-", "-")
+    assert drift_words.row(drift("temp")) == ("temp", "0.300", "-", "-", "-", "-", "-")
+    assert len(drift_words.HEAD) == 7
+
+
+def test_a_run_is_asked_for_by_what_drifted_and_no_longer_than_a_page() -> None:
+    many = [drift(f"f{i:02}", shift=Shift(0.9 - i / 100, importance=0.1)) for i in range(30)]
+    why = shifts.why(finding(*reversed(many), drift("calm", drifted=False)))
+    assert why.reason == "2 of 3 drifted"
+    assert [one.name for one in why.drift] == [f"f{i:02}" for i in range(shifts.SHOWN)]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import yaml
 
 from serinus import wire
 from serinus.adapters import kfp_local_folder as folder
-from serinus.facts import RunRequest
+from serinus.facts import RunRequest, Why
 
 _FOR_EVER = 30 * 24 * 3600.0  # the backend has no deadline of its own
 _children: list[subprocess.Popen[bytes]] = []
@@ -24,8 +24,9 @@ def start(run: Path, pipeline: str, parameters: dict[str, object], created: date
     """Run the pipeline (YAML) in the folder `run`; the process outlives this one."""
     (run / "tmp").mkdir(parents=True, exist_ok=True)
     (run / "pipeline.yaml").write_text(pipeline)
-    given = {name: str(parameters.get(name, "")) for name in ("loop", "trigger", "mlflow_uri", "folder")}
-    request = RunRequest(given["trigger"], "", "manual", created, given["loop"])
+    given = {name: str(parameters.get(name, "")) for name in ("loop", "trigger", "mlflow_uri", "folder", "why")}
+    why = wire.load(Why, given["why"].encode()) if given["why"] else None
+    request = RunRequest(given["trigger"], "", "manual", created, given["loop"], why)
     job = folder.Job(request, created, _FOR_EVER, str(run / "pipeline.yaml"), given["mlflow_uri"], given["folder"])
     environment = {
         "OMP_WAIT_POLICY": "passive",
