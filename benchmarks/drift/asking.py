@@ -60,14 +60,15 @@ class Talk:
         """What it says of the stream. Raises RuntimeError when it ends."""
         reference = worlds.reference(stream.case, stream.seed)
         about = {"names": worlds.NAMES, "kinds": worlds.KINDS, "rows": worlds.WINDOW}
-        write_table(self._into, {"reference": reference.shape, **about}, reference)
         answers = []
-        for rows in worlds.windows(stream.case, stream.seed, stream.windows):
-            write_table(self._into, {"window": rows.shape}, rows)
-            line = self._said.readline()
-            if not line:
-                raise RuntimeError(f"{self._tool.name} ended; run it by itself to see why: {self._tool.command}")
-            answers.append(json.loads(line))
+        try:
+            write_table(self._into, {"reference": reference.shape, **about}, reference)
+            for rows in worlds.windows(stream.case, stream.seed, stream.windows):
+                write_table(self._into, {"window": rows.shape}, rows)
+                answers.append(json.loads(self._said.readline()))
+        except (BrokenPipeError, json.JSONDecodeError) as error:
+            command = " ".join(self._tool.command)
+            raise RuntimeError(f"{self._tool.name}: expected an answer, it ended; see what `{command}` says") from error
         return Heard(
             tuple(tuple(a["figures"]) for a in answers),
             tuple(a["drift"] for a in answers),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ import numpy as np
 import pytest
 
 from benchmarks.drift import ours, worlds
-from benchmarks.drift.asking import Heard
+from benchmarks.drift.asking import Heard, Stream, heard
+from benchmarks.drift.cost import spent
 from benchmarks.drift.page import page
 from benchmarks.drift.plots import plots
 from benchmarks.drift.programs import OURS, TOOLS, Tool
@@ -149,6 +152,37 @@ def test_a_program_is_told_the_rows_and_answers_every_window() -> None:
     assert seen == [6.0]
     told = [(a["figures"], a["drift"]) for a in map(json.loads, answers)]
     assert told == [([1.0, 0.0], False), ([2.0, 0.0], True)]
+
+
+def test_programs_are_asked_side_by_side_and_answers_keep_the_order_of_their_streams() -> None:
+    tool = Tool("first value", "numpy", "tests.simulation.first_value", sys.executable)
+    asked = [Stream(worlds.CLEAN, seed, 2) for seed in (1, 2, 3)]
+    answers = heard(tool, asked, processes=2)
+    expected = [[float(w[0, 0]) for w in worlds.windows(worlds.CLEAN, seed, 2)] for seed in (1, 2, 3)]
+    assert [[figures[0] for figures in one.figures] for one in answers] == expected
+    assert [list(one.drift) for one in answers] == [[value > 0 for value in one] for one in expected]
+
+
+def test_a_program_that_ends_is_told_with_what_to_run() -> None:
+    ends = Tool("ends", "numpy", "benchmarks.drift.programs", sys.executable)
+    with pytest.raises(RuntimeError, match=r"ends: expected an answer, it ended; .* -m benchmarks\.drift\.programs"):
+        heard(ends, [Stream(worlds.CLEAN, 1, 1)])
+
+
+def test_the_memory_that_is_measured_is_the_programs_own() -> None:
+    """Measured by a small process, as it is in the benchmark: from here it would be the memory of these tests."""
+    measure = "import sys; from benchmarks.drift.cost import spent; print(*spent([sys.executable, '-c', sys.argv[1]]))"
+    small, large = (
+        subprocess.run([sys.executable, "-c", measure, code], check=True, capture_output=True, text=True).stdout.split()
+        for code in ("pass", "x = bytearray(2**27)")
+    )
+    assert float(large[1]) - float(small[1]) == pytest.approx(128, abs=8)
+    assert float(small[0]) > 0
+
+
+def test_a_program_that_fails_has_no_cost() -> None:
+    with pytest.raises(RuntimeError, match=r"to end well, got 3; run it by itself"):
+        spent([sys.executable, "-c", "raise SystemExit(3)"])
 
 
 def test_ours_calls_a_planted_shift_drift_and_the_windows_before_it_none() -> None:
