@@ -56,6 +56,12 @@ def test_the_page_has_every_figure_and_which_versions_and_how_many_streams_they_
     assert "10 clean years and 40 streams" in text
 
 
+def test_a_page_that_is_kept_is_what_its_figures_make() -> None:
+    figures, text = (Path(__file__).parents[2] / "docs/benchmarks" / name for name in ("drift.json", "drift.md"))
+    kept = [page(json.loads(figures.read_text()))] if figures.exists() else []
+    assert kept == ([text.read_text()] if text.exists() else [])
+
+
 def test_the_plots_are_the_same_bytes_for_the_same_cells(tmp_path: Path) -> None:
     plots(CELLS, tmp_path)
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
