@@ -14,6 +14,7 @@ from typing import Literal
 from serinus import durations
 from serinus.errors import Fatal
 from serinus.render.collecting import Collector
+from serinus.spec import ModelLoop
 
 Mode = Literal["Standard", "Knative"]
 PREFIX = "SERINUS_"
@@ -50,6 +51,12 @@ class Platform:
     def collector(self) -> Collector | None:
         """Where the collector is, if there is one."""
         return Collector(self.collector_url, self.collector_token_path) if self.collector_url else None
+
+    def beyond(self, loop: ModelLoop) -> tuple[str, ...]:
+        """What the loop's spec asks for and no look at it could bring about here, a sentence each."""
+        if loop.spec.rollout.strategy != "shadow" or self.serving_mode == "Standard":
+            return ()
+        return ("spec.rollout.strategy: expected canary or blueGreen on Knative, which copies no requests; got shadow",)
 
     def environment(self) -> dict[str, str]:
         """The variables that `from_environment` reads back as this value."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from serinus.adapters.kserve_pods import by_version, numbered, state, version_of
@@ -18,7 +18,7 @@ from serinus.adapters.kube_owned import Owned, noted_on
 from serinus.errors import Unavailable
 from serinus.facts import Routing, RoutingState, VariantState
 from serinus.render import kserve, names
-from serinus.render.shares import shares
+from serinus.render.shares import copies, shares
 
 IDLE = f"{names.GROUP}/idle"
 """Annotation of the route: since when the gateway has had each version without a share, as JSON."""
@@ -44,7 +44,8 @@ class _Sight:
 
 
 class KServeRouter:
-    """`ports.Router` for one loop, whose objects `service` (of a version) and `route` (of weights) render.
+    """`ports.Router` for one loop, whose objects `service` (of a version) and `route` (of weights and of who gets
+    copies, both by version in percent) render.
 
     uid: the ModelLoop's; objects of an earlier loop of the same name are left to the garbage collector.
     """
@@ -54,7 +55,7 @@ class KServeRouter:
         kube: Kube,
         namespace: str,
         service: Callable[[int], Object],
-        route: Callable[[Mapping[int, int]], Object],
+        route: Callable[[Mapping[int, int], Mapping[int, int]], Object],
         uid: str = "",
         linger: timedelta = LINGER,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -86,7 +87,7 @@ class KServeRouter:
         for version in gone:
             weights.pop(version, None)
         if weights:
-            self._owned.put(HTTP_ROUTES, self._route(weights), sight.route)
+            self._owned.put(HTTP_ROUTES, self._route(weights, copies(routing, ready)), sight.route)
         for version, service in sight.services.items():
             if version not in desired and version not in weights:
                 self._owned.delete(INFERENCE_SERVICES, service)
@@ -105,7 +106,8 @@ class KServeRouter:
 
     def _state(self, sight: _Sight, version: int) -> VariantState:
         service, weight = sight.services.get(version), sight.weights.get(version, 0)
-        return state(version, weight, service, sight.pods.get(version, []), sight.slices.get(version, []))
+        seen = state(version, weight, service, sight.pods.get(version, []), sight.slices.get(version, []))
+        return replace(seen, mirror=_mirrors(sight.route).get(version, 0)) if sight.route is not None else seen
 
     def _see(self, loop: str) -> _Sight:
         services = self._kube.list(INFERENCE_SERVICES, self._namespace, names.labels(loop))
@@ -179,11 +181,23 @@ def _accepted(route: Object, complain: bool = False) -> bool:
 
 def _weights(route: Object) -> dict[int, int]:
     """Version -> percent, of a route that `render.gateway` rendered."""
+    refs = (ref for rule in route["spec"].get("rules") or () for ref in rule.get("backendRefs") or ())
+    return _by_version(route, ((ref["name"], int(ref.get("weight", 1))) for ref in refs))
+
+
+def _mirrors(route: Object) -> dict[int, int]:
+    """Version -> percent of the requests that it gets a copy of, of a route that `render.gateway` rendered."""
+    filters = (each for rule in route["spec"].get("rules") or () for each in rule.get("filters") or ())
+    copied = [each["requestMirror"] for each in filters if each["type"] == "RequestMirror"]
+    return _by_version(route, ((each["backendRef"]["name"], int(each.get("percent", 100))) for each in copied))
+
+
+def _by_version(route: Object, services: Iterable[tuple[str, int]]) -> dict[int, int]:
+    """Of the names of Services, those of the loop's versions."""
     before, _, after = names.service(_loop(route), 0).rpartition("0")
     pattern = re.escape(before) + r"(\d+)" + re.escape(after)
-    refs = (ref for rule in route["spec"].get("rules") or () for ref in rule.get("backendRefs") or ())
-    found = ((re.fullmatch(pattern, ref["name"]), int(ref.get("weight", 1))) for ref in refs)
-    return {int(named[1]): weight for named, weight in found if named is not None}
+    found = ((re.fullmatch(pattern, name), percent) for name, percent in services)
+    return {int(named[1]): percent for named, percent in found if named is not None}
 
 
 def _loop(of: Object) -> str:

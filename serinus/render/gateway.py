@@ -20,10 +20,13 @@ def http_route(
     weights: Mapping[int, int],
     timeout: timedelta | None = None,
     uid: str = "",
+    mirrors: Mapping[int, int] | None = None,
 ) -> Rendered:
     """The loop's route: `weights` (version -> whole percent) over the versions' Services.
 
     gateway: `namespace/name`. timeout: of a request; None where the gateway knows no timeouts.
+    mirrors: version -> percent of the requests that it gets a copy of. A gateway that knows no `percent` (Contour 1.33;
+    the Gateway API has it since 1.3) copies all: more evidence and more load, and nobody is answered otherwise.
     Predictions and readiness only: a predictor's metrics are nobody's business outside the cluster.
     """
     of, name = gateway.split("/")
@@ -34,11 +37,10 @@ def http_route(
     ]
     rule: Rendered = {
         "matches": [{"path": {"type": kind, "value": value}} for kind, value in paths],
-        "backendRefs": [
-            {"group": "", "kind": "Service", "name": names.service(loop, version), "port": 80, "weight": weight}
-            for version, weight in sorted(weights.items())
-        ],
+        "backendRefs": [{**_service(loop, version), "weight": weight} for version, weight in sorted(weights.items())],
     }
+    if mirrors:
+        rule["filters"] = [_copies(loop, version, percent) for version, percent in sorted(mirrors.items())]
     if timeout is not None:
         rule["timeouts"] = {"request": _gateway_duration(timeout)}
     return {
@@ -53,6 +55,15 @@ def http_route(
             "rules": [rule],
         },
     }
+
+
+def _service(loop: str, version: int) -> Rendered:
+    return {"group": "", "kind": "Service", "name": names.service(loop, version), "port": 80}
+
+
+def _copies(loop: str, version: int, percent: int) -> Rendered:
+    share = {"percent": percent} if percent < 100 else {}
+    return {"type": "RequestMirror", "requestMirror": {"backendRef": _service(loop, version), **share}}
 
 
 def _gateway_duration(value: timedelta) -> str:

@@ -10,7 +10,7 @@ import typer
 from serinus import loading
 from serinus.facts import Routing, Variant
 from serinus.render import envoy, gateway, kserve, names
-from serinus.render.shares import shares
+from serinus.render.shares import copies, shares
 from serinus.spec import ModelLoop
 from services.cli import context
 from services.cli.context import Target
@@ -38,29 +38,32 @@ spec:
 def render(file: Path, target: Target, namespace: str) -> None:
     """Print what version 1 and, as a canary at its first step, version 2 lead to."""
     loop = loading.read(file)
-    share = loop.spec.rollout.steps[0]
-    shown = _envoy(loop, share) if target == Target.envoy else _kubernetes(loop, share, namespace)
+    percent = loop.spec.rollout.course[0]
+    new = Variant(2, 0, percent) if loop.spec.rollout.strategy == "shadow" else Variant(2, percent)
+    routing = Routing((Variant(1, 100 - new.weight), new))
+    shown = _envoy(loop, routing) if target == Target.envoy else _kubernetes(loop, routing, namespace)
     context.answer(json.dumps(shown).encode())
 
 
-def _envoy(loop: ModelLoop, share: int) -> dict[str, object]:
+def _envoy(loop: ModelLoop, routing: Routing) -> dict[str, object]:
     """Bootstrap, clusters and routes."""
-    weights = shares(Routing((Variant(1, 100 - share), Variant(2, share))), ready=(1, 2))
+    weights, mirrors = shares(routing, (1, 2)), copies(routing, (1, 2))
     return {
         "bootstrap": envoy.bootstrap(".serinus/envoy", DEFAULTS["envoy"], DEFAULTS["admin"]),
         "clusters": envoy.clusters(".serinus/envoy", loop.name, (1, 2)),
-        "routes": envoy.routes(loop.name, weights, loop.spec.serving.timeout),
+        "routes": envoy.routes(loop.name, weights, loop.spec.serving.timeout, mirrors),
     }
 
 
-def _kubernetes(loop: ModelLoop, share: int, namespace: str) -> dict[str, object]:
+def _kubernetes(loop: ModelLoop, routing: Routing, namespace: str) -> dict[str, object]:
     """The InferenceServices and the HTTPRoute of Standard mode, as one List that kubectl takes."""
     platform = Platform(mlflow_url="", prometheus_url="", kfp_url="")  # gateway and domain as they are by default
     host = names.host(loop.name, namespace, platform.domain)
-    weights, timeout = {1: 100 - share, 2: share}, loop.spec.serving.timeout
+    weights, mirrors = {v.version: v.weight for v in routing.variants}, copies(routing, (1, 2))
+    timeout = loop.spec.serving.timeout
     items = [
         *(kserve.inference_service(loop, version, namespace) for version in weights),
-        gateway.http_route(loop.name, namespace, host, platform.gateway, weights, timeout),
+        gateway.http_route(loop.name, namespace, host, platform.gateway, weights, timeout, mirrors=mirrors),
     ]
     return {"apiVersion": "v1", "kind": "List", "items": items}
 

@@ -154,6 +154,8 @@ class Keeper:
         except SpecError as error:
             problems = tuple(error.problems)
             raise _Instead(lambda: self._refuse(loop, Shown(problems=problems))) from None
+        if beyond := self.platform.beyond(spec):
+            raise _Instead(lambda: self._refuse(loop, Shown(problems=beyond)))
         self.current.spec = spec
         if FINALIZER not in (about.get("finalizers") or ()):
             self._finalizers(loop, [*(about.get("finalizers") or ()), FINALIZER])

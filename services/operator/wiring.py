@@ -108,9 +108,9 @@ class ClusterWiring:
         def service(version: int) -> Object:
             return kserve.inference_service(current.known, version, namespace, current.uid, collector=collector)
 
-        def route(weights: Mapping[int, int]) -> Object:
-            timeout = current.known.spec.serving.timeout
-            return gateway.http_route(loop, namespace, host, self._platform.gateway, weights, timeout, current.uid)
+        def route(weights: Mapping[int, int], mirrors: Mapping[int, int]) -> Object:
+            timeout, at = current.known.spec.serving.timeout, self._platform.gateway
+            return gateway.http_route(loop, namespace, host, at, weights, timeout, current.uid, mirrors)
 
         return KServeRouter(self._kube, namespace, service, route, current.uid)
 

@@ -49,9 +49,10 @@ class Serving:
         made["spec"]["predictor"]["model"]["storageUri"] = "pvc://nothing"
         return made
 
-    def route(self, weights: Mapping[int, int]) -> Object:
+    def route(self, weights: Mapping[int, int], mirrors: Mapping[int, int]) -> Object:
         host = names.host(LOOP, self.namespace, installation.DOMAIN)
-        return routes.http_route(LOOP, self.namespace, host, installation.GATEWAY, weights, timedelta(seconds=10))
+        timeout = timedelta(seconds=10)
+        return routes.http_route(LOOP, self.namespace, host, installation.GATEWAY, weights, timeout, mirrors=mirrors)
 
     @property
     def door(self) -> Door:

@@ -44,14 +44,17 @@ class Scene:
         def service(version: int) -> Object:
             return kserve.inference_service(self.loop, version, self.namespace, self.uid)
 
-        def route(weights: Mapping[int, int]) -> Object:
-            return gateway.http_route(LOOP, self.namespace, "h.test", "infra/gate", weights, uid=self.uid)
+        def route(weights: Mapping[int, int], mirrors: Mapping[int, int]) -> Object:
+            return gateway.http_route(
+                LOOP, self.namespace, "h.test", "infra/gate", weights, uid=self.uid, mirrors=mirrors
+            )
 
         counting = Kube(self.kube._client, answered=lambda verb, _: self.asked.update([verb]))
         return KServeRouter(counting, self.namespace, service, route, self.uid, clock=lambda: self.now)
 
-    def apply(self, *shares: tuple[int, int]) -> None:
-        self.router.apply(LOOP, Routing(tuple(Variant(version, weight) for version, weight in shares)))
+    def apply(self, *shares: tuple[int, int] | tuple[int, int, int]) -> None:
+        """Versions with their weights, and who gets copies with their percent too."""
+        self.router.apply(LOOP, Routing(tuple(Variant(*share) for share in shares)))
 
     def passes(self, time: timedelta) -> None:
         self.now += time
@@ -146,6 +149,27 @@ def test_a_share_comes_back_at_once_to_a_version_that_is_kept(scene: Scene) -> N
     scene.passes(WARM)
     scene.apply((1, 100), (2, 0))
     assert scene.weights() == {V1: 100, V2: 0}
+
+
+def test_copies_are_sent_while_a_version_is_ready_and_never_to_one_that_answers(scene: Scene) -> None:
+    def mirrors() -> list[tuple[int, int, int]]:
+        return [(v.version, v.weight, v.mirror) for v in scene.router.observe(LOOP).variants]
+
+    scene.serves(1)
+    scene.apply((1, 100), (2, 0, 40))
+    assert mirrors() == [(1, 100, 0), (2, 0, 0)]
+    scene.up(2)
+    scene.apply((1, 100), (2, 0, 40))
+    play.accept(scene.kube, scene.namespace, LOOP)
+    assert mirrors() == [(1, 100, 0), (2, 0, 40)]
+    scene.apply((1, 100), (2, 0, 100))
+    play.accept(scene.kube, scene.namespace, LOOP)
+    assert mirrors() == [(1, 100, 0), (2, 0, 100)]
+    for _ in range(3):
+        scene.apply((1, 0), (2, 100))
+        play.accept(scene.kube, scene.namespace, LOOP)
+        scene.passes(WARM)
+    assert mirrors() == [(1, 0, 0), (2, 100, 0)]
 
 
 def test_a_steady_look_asks_a_few_questions_and_writes_nothing(scene: Scene) -> None:

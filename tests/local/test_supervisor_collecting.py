@@ -30,14 +30,41 @@ SPEC: dict[str, Any] = {
     "collect": {"key": "order", "hash": ["shop"]},
     "labels": {"delay": "0s"},
     "quality": {"metric": "accuracy", "window": "1d"},
+    "rollout": {
+        **loops.FAST["rollout"],
+        "strategy": "shadow",
+        "guardrails": {"errors": {"margin": 0.1}, **dict.fromkeys(("rejections", "latency", "slowdown", "scores"))},
+    },
+    "training": {"estimator": "logistic-regression", "trust": ["afraid_of_a_user.Afraid"]},
     "value": {"unit": "EUR", "worth": {"kept": {"kept": 2.0}, "returned": {"kept": -10.0}}},
 }
+
+AFRAID = '''
+"""A model that fails on what is heavier than what it has seen."""
+
+from sklearn.linear_model import LogisticRegression
+
+
+class Afraid(LogisticRegression):
+    def predict_proba(self, X):
+        if (X["weight"] > 90).any():
+            raise KeyError("no such weight")
+        return super().predict_proba(X[["price"]])
+
+    def fit(self, X, y):
+        return super().fit(X[["price"]], y)
+
+
+def fit(X, y, params):
+    return Afraid().fit(X, y)
+'''
 
 
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """Up without `collect`, which the file gets later."""
     with loops.furnished(tmp_path_factory.mktemp("collecting") / "loop") as running:
+        (running.code / "afraid_of_a_user.py").write_text(AFRAID)
         running.up()
         running.serves(1)
         assert "collector" not in running.pids()
@@ -65,6 +92,20 @@ def kept(loop: Loop, *keys: str, ids: tuple[str, ...] = (), count: int = 1) -> t
 
     loop.until(there, f"{count} records are kept")
     return with_these[-1]
+
+
+def rows_since(loop: Loop, since: datetime) -> int:
+    """How many answered rows are kept from then on."""
+    hour = timedelta(hours=1)
+    return sum(t.rows for t in client(loop).tally(loop.name, TallyQuestion(since, since + hour, hour.total_seconds())))
+
+
+def answered_by(loop: Loop, version: int) -> float:
+    """How many requests the version's predictor has answered, copies included, as Prometheus knows."""
+    query = {"query": f'sum(serinus_predictions_total{{version="{version}"}})'}
+    url = loop.addresses.url("prometheus") + "/api/v1/query"
+    result = httpx.get(url, params=query, timeout=5, trust_env=False).json()["data"]["result"]
+    return float(result[0]["value"][1]) if result else 0.0
 
 
 def said(loop: Loop, *words: object, code: int = 0) -> str:
@@ -200,11 +241,38 @@ def test_a_collector_killed_in_the_middle_costs_no_answer_and_nothing_that_it_ha
     assert got.failed() == []
     after = kept(loop, "under-load", count=len(got.answers))
     assert {r.prediction.id for r in before} <= {r.prediction.id for r in after}
-    (tally,) = client(loop).tally(
-        loop.name, TallyQuestion(since, since + timedelta(hours=1), timedelta(hours=1).total_seconds())
-    )
-    assert tally.rows == len(got.answers), "each row once"
+    assert rows_since(loop, since) == len(got.answers), "each row once"
     assert any("collector had ended (SIGKILL" in line for line in loop.log.read_text().splitlines())
+
+
+def test_a_shadow_that_fails_is_rolled_back_and_neither_callers_nor_records_know_of_it(loop: Loop) -> None:
+    at, champion = datetime.now(UTC), loop.status.champion
+    version = loop.register(python="afraid_of_a_user:fit", params={}, trust=["afraid_of_a_user.Afraid"])
+    rows = [{**row, "order": "copied"} for row in [*loop.rows(3), {**loop.rows(1)[0], "weight": 99.0}]]
+    with calls(loop, rows, rate=40) as got:
+        started = loop.happens("RolloutStarted", at, 180)
+        event = loop.happens("RolledBack", at)
+    assert started.message == f"version {version} now gets a copy of 100 % of the requests: its server is ready"
+    assert "errors: canary" in event.message
+    assert (got.failed(), [*got.by_version()], loop.status.champion) == ([], [champion], champion)
+    assert answered_by(loop, version) > 0
+    kept(loop, "copied", count=len(got.answers))
+    assert rows_since(loop, at) == len(got.answers), "those of the version that answered, each once"
+
+
+def test_a_shadow_that_is_found_safe_answers_everybody_and_is_kept_from_then_on(loop: Loop) -> None:
+    at, champion = datetime.now(UTC), loop.status.champion
+    version = loop.register()
+    with calls(loop, [{**row, "order": "safe"} for row in loop.rows()], rate=40) as got:
+        loop.gets_traffic(version, 180)
+        loop.until(lambda: answered_by(loop, version) > 0, "it answers copies", 60)
+        assert [*got.by_version()] == [champion]
+        loop.happens("Promoted", at)
+        loop.until(lambda: version in got.by_version(), "it answers callers")
+    assert (got.failed(), sorted(got.by_version())) == ([], [champion, version])
+    records = kept(loop, "safe", count=len(got.answers))
+    assert {r.prediction.id: r.prediction.version for r in records} == {a.id: a.version for a in got.answers}
+    assert rows_since(loop, at) == len(got.answers), "each row once"
 
 
 def test_the_last_answers_before_the_end_are_kept_and_nothing_is_left_running(loop: Loop) -> None:

@@ -303,6 +303,16 @@ def test_the_route_splits_over_the_services_of_the_versions() -> None:
     }
 
 
+def test_copies_go_to_the_service_of_a_version_without_a_weight() -> None:
+    def copied(percent: int) -> object:
+        made = gateway.http_route("flights", "models", "h", "infra/gate", {3: 100, 12: 0}, mirrors={12: percent})
+        return made["spec"]["rules"][0]["filters"]
+
+    service = {"group": "", "kind": "Service", "name": "flights-v12-predictor", "port": 80}
+    assert copied(30) == [{"type": "RequestMirror", "requestMirror": {"backendRef": service, "percent": 30}}]
+    assert copied(100) == [{"type": "RequestMirror", "requestMirror": {"backendRef": service}}]
+
+
 @pytest.mark.parametrize(
     ("timeout", "written"),
     [(timedelta(milliseconds=250), "250ms"), (timedelta(minutes=90), "90m"), (timedelta(seconds=61.5), "1m1s500ms")],
