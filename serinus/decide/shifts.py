@@ -12,7 +12,7 @@ from serinus.stats.changepoint import change_point
 from serinus.stats.distances import jensen_shannon
 from serinus.stats.moments import shift
 
-SHOWN = 20
+SHOWN = 10
 """So many are shown of a run that they led to."""
 Part = tuple[datetime, Mapping[str, Mapping[str, int]]]
 """When a stretch of time began, and what was counted in it: by distribution, then by bin."""

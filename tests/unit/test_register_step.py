@@ -9,7 +9,7 @@ import pytest
 from serinus import artifact, environment, sources, wire
 from serinus.adapters.fakes.registry import FakeRegistry
 from serinus.errors import ArtifactError, Fatal, GateFailed, Unavailable
-from serinus.facts import Evaluation, FairnessGap, Verdict
+from serinus.facts import Evaluation, FairnessGap, Verdict, Why
 from serinus.spec import ModelLoop
 from serinus.steps import register, train, validate
 from tests import data_sets
@@ -64,7 +64,8 @@ def test_where_the_version_comes_from_is_kept_with_it_and_so_are_its_rows(
 ) -> None:
     spec, place = made
     store, loop = FakeRegistry(), spec.model_dump_json()
-    register.run(loop, "parcels-drift-20260102T030405Z", place / "data", place / "model", place / "evaluation", store)
+    why, folders = Why("1 of 4 drifted"), (place / "data", place / "model", place / "evaluation")
+    register.run(loop, "parcels-drift-20260102T030405Z", *folders, store, why=wire.dump(why).decode())
     origin = store.papers("parcels", 1).origin
     assert origin is not None
     assert (origin.run, origin.cause, origin.spec) == ("parcels-drift-20260102T030405Z", "drift", loop)
@@ -72,6 +73,7 @@ def test_where_the_version_comes_from_is_kept_with_it_and_so_are_its_rows(
     assert origin.files[artifact.MODEL] == hashlib.sha256((place / "model" / artifact.MODEL).read_bytes()).hexdigest()
     assert origin.kept
     assert origin.code == environment.code(spec)
+    assert origin.why == why
     rows, about = sources.open_snapshot(store.dataset("parcels", 1, tmp_path / "rows"))
     assert (about, len(rows)) == (origin.dataset, 1200)
 
