@@ -17,7 +17,7 @@ from serinus.decide import counts, loop
 from serinus.errors import Fatal, SerinusError, Unavailable
 from serinus.facts import Block, CountsQuestion, Event, Plan, RolloutRecord, RunState, Status, World, Writer
 from serinus.ports import Entry, Ledger, Metrics, Registry, Router, Runner
-from serinus.spec import Latency, ModelLoop
+from serinus.spec import Latency, ModelLoop, Ratio
 from services.trail import Trail
 
 T = TypeVar("T")
@@ -141,7 +141,16 @@ def _block(spec: ModelLoop, metrics: Metrics, asked: CountsQuestion) -> Block:
         (rails.latency or Latency()).threshold,
         metrics.increases(counts.LABELLED, labels, asked.start, asked.end) if asked.labels else (),
         metrics.increases(counts.SCORES, labels, asked.start, asked.end) if rails.scores is not None else (),
+        [_counted(spec, metrics, asked, ratio) for ratio in rails.ratios if ratio.name in asked.ratios],
     )
+
+
+def _counted(spec: ModelLoop, metrics: Metrics, asked: CountsQuestion, ratio: Ratio) -> counts.Counted:
+    labels = {"loop": spec.name} if ratio.labels is None else ratio.labels
+    numerators, denominators = (
+        metrics.increases(counter, labels, asked.start, asked.end) for counter in (ratio.numerator, ratio.denominator)
+    )
+    return counts.Counted(ratio, numerators, denominators)
 
 
 def _try(failed: dict[str, str], part: str, ask: Callable[[], T]) -> T | None:

@@ -8,6 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 RISING = "expected rising percents from 1 to 99 such as [5, 25, 50], or [0, 100] for blue/green"
+CLICKS = {
+    "name": "clicks", "numerator": "clicks_total", "denominator": "shown_total", "better": "higher", "margin": 0.05,
+}  # fmt: skip
 CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "two sources": (
         {"data__source__sql": {"url": "sqlite://", "query": "SELECT 1"}},
@@ -94,6 +97,26 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "a shadow of nothing": (
         {"rollout": {"shadow": {"percent": 0}}}, "spec.rollout.shadow.percent",
         "should be greater than or equal to 1",
+    ),
+    "a ratio with a guardrail's own name": (
+        {"rollout": {"guardrails": {"ratios": [{**CLICKS, "name": "errors"}]}}}, "spec.rollout.guardrails.ratios",
+        "expected names of their own, none of the guardrails'",
+    ),
+    "two ratios of one name": (
+        {"rollout": {"guardrails": {"ratios": [CLICKS, CLICKS]}}}, "spec.rollout.guardrails.ratios[1]",
+        "Duplicate value",
+    ),
+    "a counter that is none": (
+        {"rollout": {"guardrails": {"ratios": [{**CLICKS, "numerator": "clicks total"}]}}},
+        "spec.rollout.guardrails.ratios[0].numerator", "should match",
+    ),
+    "a ratio too late for a step": (
+        {"rollout": {"guardrails": {"ratios": [{**CLICKS, "delay": "5m"}]}}}, "spec.rollout.guardrails.ratios",
+        "expected less than half of rollout.stepTimeout for every ratio's delay",
+    ),
+    "clicks on answers that nobody got": (
+        {"rollout": {"strategy": "shadow", "guardrails": {"ratios": [CLICKS]}}}, "spec.rollout.guardrails.ratios",
+        "expected nothing for strategy shadow",
     ),
     "labels too late for a step": (
         {"collect": {}, "rollout": {"guardrails": {"quality": {}}, "stepTimeout": "2d"}}, "spec.labels.delay",

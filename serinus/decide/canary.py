@@ -216,13 +216,18 @@ def _said(state: VariantState | None) -> str:
 
 
 def _labels_due(spec: RolloutSpec, rollout: Rollout, delay: timedelta) -> str:
-    """What labels still need; empty when they had their time, or are not asked for.
+    """What labels and the user's ratios still need; empty when they had their time, or are not asked for.
 
     As long as they take to come, and as long again in which they are counted (`hears`).
     """
-    if spec.guardrails.quality is None or rollout.looked_until - rollout.step_started >= 2 * delay:
+    took = {ratio.name: ratio.delay for ratio in spec.guardrails.ratios}
+    if spec.guardrails.quality is not None:
+        took["labels"] = delay
+    slowest = max(took, key=lambda name: took[name], default=None)
+    if slowest is None or rollout.looked_until - rollout.step_started >= 2 * took[slowest]:
         return ""
-    return f"labels need {durations.render(delay)} to come, and as long again to be counted"
+    plural = "labels need" if slowest == "labels" else f"{slowest} needs"
+    return f"{plural} {durations.render(took[slowest])} to come, and as long again to be counted"
 
 
 def _lacking(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], delay: timedelta) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from serinus.decide.cuts import Bins
 from serinus.facts import Arm, Block, CountsQuestion, Series
+from serinus.spec import Ratio
 
 PREDICTIONS = "serinus_predictions_total"
 SECONDS = "serinus_prediction_seconds_bucket"
@@ -18,6 +19,28 @@ OTHER = "other"
 """The collector's word for classes beyond those that it has series for; two such may or may not be the same."""
 
 
+@dataclass(frozen=True)
+class Counted:
+    """What the two counters of one of the user's ratios gained."""
+
+    ratio: Ratio
+    numerators: Sequence[Series]
+    denominators: Sequence[Series]
+
+    def known(self, question: CountsQuestion) -> bool:
+        """Whether there is a numerator at all, of either arm: a name that nobody counts under is no zero."""
+        versions = {str(question.stable), str(question.canary)}
+        return any(series.labels.get(self.ratio.version_label) in versions for series in self.numerators)
+
+    def of(self, version: int | None) -> tuple[str, int, int]:
+        """Its name, and what denominator and numerator gained of `version`."""
+        whole, part = (
+            sum(one.increase for one in series if one.labels.get(self.ratio.version_label) == str(version))
+            for series in (self.denominators, self.numerators)
+        )
+        return self.ratio.name, round(whole), round(part)
+
+
 def block(
     question: CountsQuestion,
     predictions: Sequence[Series],
@@ -25,16 +48,19 @@ def block(
     threshold: timedelta,
     labelled: Sequence[Series] = (),
     scored: Sequence[Series] = (),
+    ratios: Sequence[Counted] = (),
 ) -> Block:
     """Both arms of `question`. A version without any series has had no answers: undecided, never good.
 
     labelled: of classes. Labels are counted in the interval in which they came, for both arms alike.
+    ratios: those of the user's that count in this interval.
     scored: bins of scores; those without an upper edge `le` (missing ones, a predictor that tells none) do not count.
     """
 
     def arm(version: int | None) -> Arm:
         found = _labelled(version, labelled, _arm(version, predictions, buckets, threshold))
-        return replace(found, scores=_bins(version, scored))
+        both = tuple(ratio.of(version) for ratio in ratios if ratio.known(question))
+        return replace(found, scores=_bins(version, scored), ratios=both)
 
     return Block(question.start, question.end, stable=arm(question.stable), canary=arm(question.canary))
 

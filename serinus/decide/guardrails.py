@@ -8,12 +8,14 @@ the others say, so each may use all of false_promotion_rate (an intersection-uni
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from serinus.decide import cuts
 from serinus.facts import Arm, Evidence, Verdict
-from serinus.spec import RolloutSpec
+from serinus.spec import Ratio, RolloutSpec
 from serinus.stats import sequential
 from serinus.stats.sequential import Counts
 
@@ -34,6 +36,7 @@ class Guardrail:
     of: str = "requests"  # what its trials are called
     watched: bool = True  # after a promotion, too
     family: cuts.Family | None = None  # a distribution that is compared at several cuts
+    rare: bool = True  # its outcomes, as failures are; of a share of half of all more is known sooner
     says: str = ""  # which outcomes are bad, where one name stands for several
 
     @property
@@ -59,7 +62,9 @@ class Guardrail:
 
     def _at(self, cut: cuts.Cut, family: cuts.Family, of: int) -> Guardrail:
         count = lambda arm: cut.count(family.bins(arm))  # noqa: E731
-        return replace(self, where=cut.where, alpha=self.alpha / of, count=count, family=None, says=cut.says)
+        return replace(
+            self, where=cut.where, alpha=self.alpha / of, count=count, family=None, rare=False, says=cut.says
+        )
 
 
 def active(spec: RolloutSpec) -> tuple[Guardrail, ...]:
@@ -86,7 +91,14 @@ def _on(spec: RolloutSpec) -> list[Guardrail]:
         on.append(replace(found, family=cuts.SCORES, late=True, of="scores in bins with known edges"))
     if rails.quality is not None:
         on.append(replace(_rail(QUALITY, rails.quality.margin, _quality), late=True, of="labels"))
-    return on
+    return [*on, *(_ratio(ratio) for ratio in rails.ratios)]
+
+
+def _ratio(ratio: Ratio) -> Guardrail:
+    # Evidence is about these counters: under the same name others may be meant after an edit.
+    meant = ratio.model_dump_json(include={"numerator", "denominator", "labels", "version_label", "better"})
+    found = _rail(ratio.name, ratio.margin, partial(_part, ratio), float(zlib.crc32(meant.encode())))
+    return replace(found, of=f"{ratio.denominator} with {ratio.numerator}")
 
 
 def _rail(name: str, margin: float, count: Callable[[Arm], Counts], where: float = 0.0) -> Guardrail:
@@ -238,6 +250,14 @@ def _scores(arm: Arm) -> Counts:
 
 def _quality(arm: Arm) -> Counts:
     return Counts(arm.labelled, arm.wrong)
+
+
+def _part(ratio: Ratio, arm: Arm) -> Counts:
+    """Of a user's ratio; bad is what is missing of a part of which more is better."""
+    for name, whole, part in arm.ratios:
+        if name == ratio.name:
+            return Counts(whole, part if ratio.better == "lower" else max(0, whole - part))
+    return Counts(0, 0)
 
 
 def _compared(guardrail: Guardrail, evidence: Evidence, new: str = "canary", old: str = "stable") -> str:

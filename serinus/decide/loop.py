@@ -36,7 +36,8 @@ def question(spec: ModelLoop, status: Status, now: datetime, scrape: timedelta =
     rollout, delay = spec.spec.rollout, spec.spec.labels.delay
     since = judged.step_started if isinstance(judged, Rollout) else judged.until - rollout.watch
     heard = rollout.guardrails.quality is not None and canary.hears(since, judged.looked_until, delay)
-    return CountsQuestion(stable, judged.version, judged.looked_until, end, heard)
+    ratios = tuple(r.name for r in rollout.guardrails.ratios if canary.hears(since, judged.looked_until, r.delay))
+    return CountsQuestion(stable, judged.version, judged.looked_until, end, heard, ratios)
 
 
 def next(spec: ModelLoop, status: Status, world: World, now: datetime) -> Plan:

@@ -75,13 +75,11 @@ def _grow(guardrail: Guardrail, before: Evidence, block: Block) -> Evidence:
     )
     if not (stable.trials and canary.trials):
         return after  # nothing to compare: it teaches rates
-    rates = Rates(
-        sequential.baseline(after.stable_trials, after.stable_bad),
-        sequential.baseline(after.canary_trials, after.canary_bad),
-    )
+    likely = sequential.baseline if g.rare else sequential.common
+    rates = Rates(likely(after.stable_trials, after.stable_bad), likely(after.canary_trials, after.canary_bad))
     clumps = dispersion.grown(before.clumps, before.blocks, stable, canary, rates)
     after = replace(after, blocks=before.blocks + 1, clumps=clumps)
-    rate = sequential.baseline(before.stable_trials, before.stable_bad)
+    rate = likely(before.stable_trials, before.stable_bad)
     was, now = dispersion.dispersion(before.clumps), dispersion.dispersion(after.clumps)
     harm = [
         sequential.tempered(sequential.log_factor(stable, canary, a, g.margin), was, now)
@@ -89,7 +87,7 @@ def _grow(guardrail: Guardrail, before: Evidence, block: Block) -> Evidence:
     ]
     bets = sequential.safes(rate, g.margin)
     safe = sequential.bet(
-        before.log_safe or sequential.stake([1] * len(bets)),
+        before.log_safe or sequential.stake([1] * len(bets) if g.rare else sequential.COMMON),
         [sequential.log_factor(stable, canary, a, g.margin) for a in bets],
         before.canary_trials,
         after.canary_trials,

@@ -78,8 +78,10 @@ def switches(schema: Schema, path: str = "") -> Iterator[str]:
 def _kept(path: str) -> Object:
     names = path.split(".")
     present = " && ".join(f"has(object.spec.{'.'.join(names[: i + 1])})" for i in range(len(names)))
-    # The annotation is compact JSON with sorted keys. Siblings go before: flat mappings or nulls.
-    parent = rf'"{names[-2]}":\{{("[A-Za-z]+":(null|\{{[^{{}}]*\}}),)*' if len(names) > 1 else ""
+    # The annotation is compact JSON with sorted keys. Siblings go before: nulls, flat mappings, lists of mappings.
+    flat = r"\{[^{}]*\}"
+    sibling = rf'"[A-Za-z]+":(null|{flat}|\[(\{{([^{{}}]|{flat})*\}},?)*\]),'
+    parent = rf'"{names[-2]}":\{{({sibling})*' if len(names) > 1 else ""
     written = f"""variables.applied.matches(r'{parent}"{names[-1]}":null')"""
     return {
         "expression": f"!({written} && {present} && object.spec.{path} != null)",

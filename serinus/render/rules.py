@@ -10,6 +10,7 @@ from typing import Any  # schemas are JSON
 
 from serinus.render.schema import milliseconds
 from serinus.spec import BLUE_GREEN, JUDGED, METRICS_OF, NAME
+from serinus.spec.ratios import BUILT_IN
 
 Rule = dict[str, Any]
 
@@ -149,12 +150,28 @@ SPEC: Mapping[str, tuple[Rule, ...]] = {
             "expected nothing for strategy shadow; answers that nobody gets are not labelled",
             "guardrails.quality",
         ),
+        _rule(
+            f"self.guardrails.ratios.all(each, {milliseconds('each.delay')} * 2 < {milliseconds('self.stepTimeout')})",
+            "expected less than half of rollout.stepTimeout for every ratio's delay",
+            "guardrails.ratios",
+        ),
+        _rule(
+            "self.strategy != 'shadow' || self.guardrails.ratios.size() == 0",
+            "expected nothing for strategy shadow; what nobody is answered moves no figure",
+            "guardrails.ratios",
+        ),
     ),
     "rollout.steps": (
         _rule(
             f"self == {list(BLUE_GREEN)} || (self.size() > 0 && self.isSorted() && self[0] > 0"
             " && self[self.size() - 1] < 100 && self.all(step, self.exists_one(other, other == step)))",
             f"expected rising percents from 1 to 99 such as [5, 25, 50], or {list(BLUE_GREEN)} for blue/green",
+        ),
+    ),
+    "rollout.guardrails.ratios": (
+        _rule(
+            f"!self.exists(ratio, ratio.name in {_names(BUILT_IN)})",
+            "expected names of their own, none of the guardrails'",
         ),
     ),
     "labels.source": (_one_of("files", "sql", "python"), _one_of("id", "key")),
@@ -175,6 +192,7 @@ ROOT = (
 
 BEYOND: Mapping[str, str] = {
     "spec.data.features": "features of one list are distinct: x-kubernetes-list-type: set",
+    "spec.rollout.guardrails.ratios": "ratios have names of their own: x-kubernetes-list-type: map",
 }
 """Rules that the schema holds in other words than CEL."""
 
@@ -198,6 +216,13 @@ LIMITS: Mapping[str, dict[str, Any]] = {
     "training.resources.requests{}": {"maxLength": 64},
     "training.resources.limits{}": {"maxLength": 64},
     "rollout.steps": {"maxItems": 99, "minItems": 1},
+    "rollout.guardrails.ratios": {
+        "maxItems": 20,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+    },
+    "rollout.guardrails.ratios[].name": {"maxLength": 40},
+    "rollout.guardrails.ratios[].labels": {"maxProperties": 20},
     "collect.columns": {"maxItems": 1000},
     "collect.hash": {"maxItems": 1000},
     "drift.falseAlarms": {"maxLength": 64},

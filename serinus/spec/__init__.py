@@ -13,7 +13,18 @@ from serinus.spec.loop import NAME, LoopSpec, Metadata, ModelLoop
 from serinus.spec.model import Estimator, Fairness, Serving, Training, Validation
 from serinus.spec.parts import JUDGED, METRICS_OF, REFERENCE, Column, Fraction, Metric, Reference, Task
 from serinus.spec.quality import BusinessValue, NewData, QualitySpec
-from serinus.spec.rollout import BLUE_GREEN, Errors, Guardrails, Latency, Rejections, RolloutSpec, Wrong
+from serinus.spec.ratios import Ratio
+from serinus.spec.rollout import (
+    BLUE_GREEN,
+    Errors,
+    Guardrails,
+    Latency,
+    Rejections,
+    RolloutSpec,
+    Scores,
+    Slowdown,
+    Wrong,
+)
 from serinus.spec.strategies import Shadow, Strategy
 
 __all__ = [
@@ -46,12 +57,15 @@ __all__ = [
     "NewData",
     "Production",
     "QualitySpec",
+    "Ratio",
     "Reference",
     "Rejections",
     "Retrain",
     "RolloutSpec",
+    "Scores",
     "Serving",
     "Shadow",
+    "Slowdown",
     "Source",
     "Sql",
     "Strategy",

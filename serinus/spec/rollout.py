@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from serinus import durations
 from serinus.durations import Duration, PositiveDuration
 from serinus.spec.parts import Part
+from serinus.spec.ratios import BUILT_IN, Ratio
 from serinus.spec.strategies import Shadow, Strategy
 
 
@@ -89,11 +91,24 @@ class Guardrails(Part):
     """Scores unlike stable's."""
     quality: Wrong | None = None
     """Wrong answers, by labels; needs `collect` and a short `labels.delay`. Unset: labels come too late to tell."""
+    ratios: tuple[Ratio, ...] = ()
+    """Business figures of your own: clicks of impressions, approvals of requests."""
 
     @field_validator("errors", "rejections", "latency", "slowdown", "scores")
     @classmethod
     def _off(cls, guardrail: Switched | None) -> Switched | None:
         return guardrail if guardrail is not None and guardrail.enabled else None
+
+    @field_validator("ratios")
+    @classmethod
+    def _named(cls, ratios: tuple[Ratio, ...]) -> tuple[Ratio, ...]:
+        names = [*BUILT_IN, *(ratio.name for ratio in ratios)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"expected names of their own, none of {', '.join(BUILT_IN)}; got {', '.join(twice)} twice"
+            )
+        return ratios
 
 
 BLUE_GREEN = (0, 100)
@@ -142,6 +157,17 @@ class RolloutSpec(Part):
         if self.strategy == "shadow" and self.guardrails.quality is not None:
             wanted = "expected nothing for strategy shadow; answers that nobody gets are not labelled"
             raise ValueError(f"guardrails.quality: {wanted}")
+        return self
+
+    @model_validator(mode="after")
+    def _countable(self) -> RolloutSpec:
+        for ratio in self.guardrails.ratios:
+            if self.strategy == "shadow":
+                wanted = "expected nothing for strategy shadow; what nobody is answered moves no figure"
+                raise ValueError(f"guardrails.ratios: {wanted}")
+            if 2 * ratio.delay >= self.step_timeout:
+                wanted = "expected a delay of less than half of stepTimeout"
+                raise ValueError(f"guardrails.ratios: {ratio.name}: {wanted}, got {durations.render(ratio.delay)}")
         return self
 
     @property

@@ -22,6 +22,8 @@ HARMS = 8  # alternatives of `harms`
 LIKELY = (0.15, 0.2, 0.3, 0.15, 0.08, 0.05, 0.04, 0.03)
 """Shares of the wealth that is bet on them: most of it on two to five margins, where a find that is a little earlier
 saves most bad answers. Harm that is smaller takes long in any case, and for what is larger a request or two make up."""
+COMMON = (0.75, 0.15, 0.1)
+"""Shares of it that are bet on those of `safes`, where outcomes are not rare: as good as stable, nearly always."""
 ASIDE = 0.1  # of the wealth is not bet at first
 AFTER = 100  # trials of the canary; what is aside shrinks as 1 / sqrt(1 + trials / AFTER)
 
@@ -43,6 +45,11 @@ class Rates(NamedTuple):
 def baseline(trials: int, bad: int) -> float:
     """The stable rate to bet on next, from the blocks so far; a fifth of an outcome in fifty stands in for no data."""
     return (bad + 0.2) / (trials + 50)
+
+
+def common(trials: int, bad: int) -> float:
+    """The same of an outcome that is not rare, and of which much is known (Krichevsky & Trofimov 1981)."""
+    return (bad + 0.5) / (trials + 1)
 
 
 def harms(stable: float, margin: float) -> tuple[Rates, ...]:

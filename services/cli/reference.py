@@ -66,7 +66,8 @@ def modelloop_page() -> str:
         for name, field in model.model_fields.items():
             key = field.alias or name
             inner = f"{path}.{key}".lstrip(".")
-            value = f"[`{inner}`](#{inner.replace('.', '').lower()})" if model_in(field.annotation) else _type(field)
+            link = f"[`{inner}`](#{inner.replace('.', '').lower()})"
+            value = link if model_in(field.annotation) else f"list of {link}" if _each(field) else _type(field)
             default = _default(field) if path else "required"
             lines.append(f"| `{key}` | {value} | {default} | {_cell(field.description or '')} |")
         lines.append("")
@@ -113,9 +114,15 @@ def main() -> None:
 def _parts(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[BaseModel]]]:
     yield path, model
     for name, field in model.model_fields.items():
-        inner = model_in(field.annotation)
+        inner = model_in(field.annotation) or _each(field)
         if inner is not None:
             yield from _parts(inner, f"{path}.{field.alias or name}".lstrip("."))
+
+
+def _each(field: FieldInfo) -> type[BaseModel] | None:
+    """The part of the file that each item of a field's list is; None when it is no such list."""
+    is_list = typing.get_origin(field.annotation) is tuple
+    return model_in(typing.get_args(field.annotation)[0]) if is_list else None
 
 
 def _annotated(model: type[BaseModel], values: dict[str, Any], indent: str) -> Iterator[tuple[str, str]]:

@@ -62,6 +62,8 @@ def test_a_null_that_kubectl_dropped_is_refused_wherever_it_means_something() ->
         "spec.rollout.guardrails.errors",
         "spec.rollout.guardrails.rejections",
         "spec.rollout.guardrails.latency",
+        "spec.rollout.guardrails.slowdown",
+        "spec.rollout.guardrails.scores",
         "spec.drift",
     ]
     dropped = "expected null, which switches it off, got its default, since kubectl apply drops nulls"
@@ -72,7 +74,8 @@ def test_a_null_that_kubectl_dropped_is_refused_wherever_it_means_something() ->
         "reason": "Invalid",
     }
     assert spec["validations"][0]["expression"] == (
-        """!(variables.applied.matches(r'"guardrails":\\{("[A-Za-z]+":(null|\\{[^{}]*\\}),)*"errors":null')"""
+        """!(variables.applied.matches(r'"guardrails":\\{("[A-Za-z]+":(null|\\{[^{}]*\\}|"""
+        r"""\[(\{([^{}]|\{[^{}]*\})*\},?)*\]),)*"errors":null')"""
         " && has(object.spec.rollout) && has(object.spec.rollout.guardrails)"
         " && has(object.spec.rollout.guardrails.errors)"
         " && object.spec.rollout.guardrails.errors != null)"

@@ -39,6 +39,8 @@ TRANSLATED = {
     ("Serving", "_possible"): "serving",
     ("RolloutSpec", "_rising"): "rollout.steps",
     ("RolloutSpec", "_labelled"): "rollout",
+    ("RolloutSpec", "_countable"): "rollout",
+    ("Guardrails", "_named"): "rollout.guardrails.ratios",
     ("Retrain", "_possible"): "drift.retrain",
     ("LoopSpec", "_consistent"): "data",  # and of validation.metric and data.positive, see below
 }
@@ -86,7 +88,8 @@ def test_every_rule_of_the_models_has_its_counterpart() -> None:
         assert path in rules.SPEC or path in rules.OPERATORS
     assert {"", "data"} <= rules.SPEC.keys()
     assert "spec.data.positive" in rules.OPERATORS
-    assert list(rules.BEYOND) == ["spec.data.features"]
+    assert list(rules.BEYOND) == ["spec.data.features", "spec.rollout.guardrails.ratios"]
+    assert at(SPEC, "rollout.guardrails.ratios")["x-kubernetes-list-map-keys"] == ["name"]
     for kind in ("numeric", "categorical"):
         assert at(SPEC, f"data.features.{kind}")["x-kubernetes-list-type"] == "set"
 

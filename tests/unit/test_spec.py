@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from serinus import detectors, loading, models, sources, spec
 from serinus.errors import SpecError
 from serinus.spec import METRICS_OF, LoopSpec, ModelLoop
+from tests.refused_specs import CLICKS
 
 names = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=8)
 fractions = st.floats(0, 1)
@@ -100,7 +101,10 @@ def loops(draw: st.DrawFn) -> ModelLoop:
                 "rollout": draw(_maybe(
                     steps=st.sets(st.integers(1, 99), min_size=1).map(sorted).map(tuple), min_requests=counts,
                     step_timeout=spans, on_timeout=st.sampled_from(["rollback", "hold"]), watch=spans,
-                    guardrails=_maybe(errors=st.none() | margin, latency=st.none() | margin),
+                    guardrails=_maybe(
+                            errors=st.none() | margin, latency=st.none() | margin, slowdown=st.none() | margin,
+                            ratios=st.just(()) | st.just(({**CLICKS, "labels": {"a": "b"}, "delay": "1ms"},)),
+                        ),
                 )),
                 "drift": draw(st.none() | _maybe(
                     every=spans, window=spans, min_rows=counts, psi=counts, missing=open_fractions,
@@ -235,6 +239,17 @@ def _problems(**parts: Any) -> list[str]:
         ({"task": "regression", "validation": {"metric": "rmse"}, "collect": {}, "labels": {"delay": "1m"},
           "rollout": {"guardrails": {"quality": {}}}},
          "spec.rollout.guardrails.quality: expected nothing for regression; only a class is right or wrong"),
+        ({"rollout": {"guardrails": {"ratios": [CLICKS, {**CLICKS, "name": "latency"}, CLICKS]}}},
+         "spec.rollout.guardrails.ratios: expected names of their own, none of errors, rejections, latency, slowdown, "
+         "scores, quality; got clicks, latency twice"),
+        ({"rollout": {"guardrails": {"ratios": [{**CLICKS, "delay": "5m"}]}}},
+         "spec.rollout.guardrails.ratios: clicks: expected a delay of less than half of stepTimeout, got 5m"),
+        ({"rollout": {"strategy": "shadow", "guardrails": {"ratios": [CLICKS]}}},
+         "spec.rollout.guardrails.ratios: expected nothing for strategy shadow; what nobody is answered moves no "
+         "figure"),
+        ({"rollout": {"guardrails": {"ratios": [{**CLICKS, "numerator": "clicks total"}]}}},
+         "spec.rollout.guardrails.ratios.0.numerator: expected a metric's name such as shop_orders_total, "
+         "got 'clicks total'"),
     ],
 )  # fmt: skip
 def test_a_part_that_contradicts_itself_is_refused(parts: dict[str, Any], problem: str) -> None:
