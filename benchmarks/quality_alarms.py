@@ -1,6 +1,6 @@
 """False alarms of falling quality, counted over simulated years in worlds that no setting was chosen on; and its power.
 
-    python -m benchmarks.quality_alarms [--years 50] [--seed 0] [--times 20] [--only TEXT]
+    python -m benchmarks.quality_alarms [--years 50] [--seed 0] [--times 20] [--only TEXT] [--window 1]
 
 One false alarm a year is allowed. `rate`: alarms a year with its exact 95 % interval, as if they came independently
 (Garwood 1936); `years with one`: the share with its interval (Clopper & Pearson 1934).
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
 
 import numpy as np
 from scipy.stats import beta, chi2
@@ -40,8 +41,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--times", type=int, default=20, help="falls of each size, rows and kind of days")
     parser.add_argument("--only", default="", help="worlds whose line has this text")
+    parser.add_argument("--window", type=int, default=1, help="days of a window")
     given = parser.parse_args()
-    chosen = [(i, place) for i, place in enumerate(places()) if given.only in str(place)]
+    there = [(i, replace(place, window=given.window)) for i, place in enumerate(places())]
+    chosen = [(i, place) for i, place in there if given.only in str(place)]
     broken = _alarms(chosen, given.years, given.seed)
     if given.times:
         _power(given.times, given.seed)

@@ -50,6 +50,7 @@ class Place:
     uneven: float  # standard deviation of the log of a day's rows
     labelled: float  # mean share of rows that have a label; 1: all of them, else it varies by the day
     holdout: int  # days
+    window: int = 1  # days
 
     def __str__(self) -> str:
         """One line of a table."""
@@ -60,7 +61,12 @@ class Place:
 def loop(place: Place) -> ModelLoop:
     """A loop as the place has it; all else as it comes: one false alarm a year is allowed."""
     make = data_sets.regression if place.metric in ("rmse", "mae") else data_sets.binary
-    rules = {"metric": place.metric, "margin": MARGINS[place.metric], "minLabelled": LEAST}
+    rules = {
+        "metric": place.metric,
+        "margin": MARGINS[place.metric],
+        "minLabelled": LEAST,
+        "window": f"{place.window}d",
+    }
     return make(rows=2, data={"holdout": f"{place.holdout}d"}, collect={}, quality=rules)[0]
 
 
@@ -125,18 +131,21 @@ def drawn(place: Place, rows: int, worse: float, rng: np.random.Generator) -> Me
 def stream(
     place: Place, level: float, days: int, rng: np.random.Generator
 ) -> tuple[Measured, list[Measured], list[int]]:
-    """The holdout's figure, those of the windows that are judged, and their days; worse by `level` margins."""
+    """The holdout's figure, those of the windows that are judged, and their first days; worse by `level` margins."""
     margin = MARGINS[place.metric]
     off = -margin * place.between * effects(place.days, place.holdout + days, rng)
     sizes = np.maximum(place.rows * np.exp(place.uneven * rng.normal(size=off.size)), 2).astype(int)
     before = _together(place, [int(n) for n in sizes[: place.holdout]], off[: place.holdout], rng)
     found, kept = [], []
-    for day in range(days):
+    for day in range(0, days - place.window + 1, place.window):
+        those = slice(place.holdout + day, place.holdout + day + place.window)
         share = 1.0 if place.labelled == 1 else float(rng.beta(8 * place.labelled, 8 * (1 - place.labelled)))
-        known = int(rng.binomial(sizes[place.holdout + day], share))
-        if known < LEAST or known < 0.5 * sizes[place.holdout + day]:
+        answered = int(sizes[those].sum())
+        known = int(rng.binomial(answered, share))
+        if known < LEAST or known < 0.5 * answered:
             continue
-        figure = drawn(place, known, level * margin + float(off[place.holdout + day]), rng)
+        worse = float(np.average(off[those], weights=sizes[those]))
+        figure = drawn(place, known, level * margin + worse, rng)
         if figure is not None and math.isfinite(figure.value):
             found.append(figure)
             kept.append(day)
@@ -153,7 +162,7 @@ def alarms(place: Place, level: float, years: int, seed: int) -> list[int]:
         fell = first_alarm(judged(spec.spec, place.metric, before, found)) if found else None
         if fell is not None:
             counted[(day + kept[fell]) // YEAR] += 1
-        day += days if fell is None else kept[fell] + 1
+        day += days if fell is None else kept[fell] + place.window
     return counted
 
 
