@@ -147,11 +147,12 @@ kind-down: ## Take that cluster away
 	@tools/kind-down
 
 .PHONY: test-images
-test-images: setup ## Build what the tests on a cluster need besides: images as users derive them from ours
+test-images: setup ## Build what the tests on a cluster need besides: images as users derive them from ours, a Postgres
 	rm -rf .cache/test-images
 	$(RUN) tests.cluster.images .cache/test-images
 	$(IMAGE_BUILD) --tag serinus-test/pipeline:1 .cache/test-images/pipeline
 	$(IMAGE_BUILD) --tag serinus-test/predictor:1 .cache/test-images/predictor
+	$(IMAGE_BUILD) --tag serinus-test/postgres:1 tests/cluster/postgres
 
 .PHONY: clean
 clean: ## Remove what was built; .serinus folders of loops stay

@@ -75,6 +75,16 @@ def client(url: str, namespace: str, bearer: str, folder: Path) -> CollectorClie
     return CollectorClient(url, namespace, str(path))
 
 
+def settled(installation: Installation, count: int) -> None:
+    """Wait until so many of its pods are ready, and no other one is there any longer."""
+
+    def alone() -> bool:
+        pods = installation.kube.list(PODS, NAMESPACE, COMPONENT)
+        return len(pods) == count and all(map(_ready, pods))
+
+    until(alone, f"{count} collectors", 120)
+
+
 def killed(installation: Installation) -> None:
     """The collector's pod, at once; waits until another one is ready."""
     before = {p["metadata"]["name"] for p in _pods(installation)}

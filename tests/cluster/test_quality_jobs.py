@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from serinus.facts import Label
-from tests.cluster import collecting, loops
+from tests.cluster import collecting, databases, installation, loops
 from tests.cluster.installation import Installation
 from tests.cluster.loops import Loop
 from tests.servers.callers import Calls
@@ -54,6 +57,7 @@ def test_labels_that_say_that_the_champion_is_wrong_bring_a_new_version(serinus:
 
 @pytest.mark.disturbs
 def test_a_collector_that_is_killed_costs_no_answer_and_no_record(serinus: Installation, tmp_path: Path) -> None:
+    """On its own volume; then two at once on a Postgres that they share, which is killed as well."""
     with loops.serving(serinus, tmp_path, collect={}) as loop:
         bearer = collecting.account(serinus, loop.namespace, "reader", "editor")
         with loop.calls(rate=50) as calls:
@@ -61,6 +65,14 @@ def test_a_collector_that_is_killed_costs_no_answer_and_no_record(serinus: Insta
             collecting.killed(serinus)
             _more(loop, calls)
         _all_kept_once(loop, calls, bearer, tmp_path)
+        with databases.postgres(), _sharing(serinus, tmp_path):
+            with loop.calls(rate=50) as calls:
+                loop.until(lambda: len(calls.answers) > 300, "everyday traffic")
+                collecting.killed(serinus)
+                _more(loop, calls)
+                databases.killed(serinus.kube)
+                _more(loop, calls)
+            _all_kept_once(loop, calls, bearer, tmp_path)
 
 
 def _more(loop: Loop, calls: Calls) -> None:
@@ -77,3 +89,18 @@ def _all_kept_once(loop: Loop, calls: Calls, bearer: str, folder: Path) -> None:
         loop.until(lambda: len(collector.find(loop.name, ids)) >= len(ids), "every answer's record", 60)
         found = [record.prediction.id for record in collector.find(loop.name, ids)]
     assert sorted(found) == sorted(ids)
+
+
+@contextmanager
+def _sharing(serinus: Installation, folder: Path) -> Iterator[None]:
+    """The installation with two collectors on the Postgres, for as long as the block lasts."""
+    shared = {**installation.VALUES["collector"], "replicas": 2, "databaseUrlSecret": databases.SECRET}
+    values = folder / "values.json"
+    values.write_text(json.dumps({**installation.VALUES, "collector": shared}))
+    installation.upgrade(values)
+    collecting.settled(serinus, 2)  # a pod on its way out would still take rows, onto its own volume
+    try:
+        yield
+    finally:
+        values.write_text(json.dumps(installation.VALUES))
+        installation.upgrade(values)
