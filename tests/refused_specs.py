@@ -103,8 +103,8 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         "expected names of their own, none of the guardrails'",
     ),
     "two ratios of one name": (
-        {"rollout": {"guardrails": {"ratios": [CLICKS, CLICKS]}}}, "spec.rollout.guardrails.ratios[1]",
-        "Duplicate value",
+        {"rollout": {"guardrails": {"ratios": [CLICKS, CLICKS]}}}, ".spec.rollout.guardrails.ratios",
+        "duplicate entries for key",
     ),
     "a counter that is none": (
         {"rollout": {"guardrails": {"ratios": [{**CLICKS, "numerator": "clicks total"}]}}},

@@ -117,6 +117,8 @@ def silent(guardrail: Guardrail, evidence: Evidence) -> bool:
     """Whether nothing is known that the guardrail could speak of, though nothing is amiss: labels may never come."""
     if guardrail.family is not None and not evidence.parts:
         return evidence.cuts is not None or not evidence.stable_trials  # nothing of stable's to compare with, or by
+    if guardrail.family is not None and not evidence.blocks:
+        return False  # cuts have just been chosen: the next block is the first one that may speak
     return guardrail.late and not (evidence.canary_trials and evidence.stable_trials)
 
 
@@ -133,7 +135,7 @@ def whole(evidence: Evidence, parts: Sequence[Evidence]) -> Evidence:
     """
     worst = loudest(parts)
     if worst is None:
-        return replace(evidence, parts=tuple(parts))
+        return replace(evidence, parts=tuple(parts), blocks=evidence.blocks + 1)
     said = parts[worst]
     harm = sequential.mean([harm_now(part) for part in parts])
     safe = min(safe_now(part) for part in parts if part.stable_trials and part.canary_trials)

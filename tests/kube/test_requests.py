@@ -10,6 +10,7 @@ import yaml
 
 from serinus.adapters.kube import LOOP_REQUESTS, MODEL_APPROVALS, MODEL_LOOPS
 from serinus.errors import Fatal
+from tests.refused_specs import CLICKS
 from tests.servers import kube_ledgers
 from tests.servers.kubernetes import ApiServer
 from tests.servers.policies import policies_hold
@@ -159,10 +160,13 @@ def test_nobody_can_be_named_by_a_later_edit(server: ApiServer, signed: str) -> 
     assert server.kube.patch(MODEL_APPROVALS, signed, "a-word", labelled)["spec"] == {**approval["spec"], "reason": ""}
 
 
+SALES = {**CLICKS, "name": "sales", "labels": {"shop": "a", "country": "b"}}
 NULLS: dict[str, Any] = {
     "drift": {"drift": None},
     "rollout.guardrails.errors": {"rollout": {"guardrails": {"errors": None}}},
     "rollout.guardrails.rejections": {"rollout": {"guardrails": {"rejections": None, "errors": {"margin": 0.5}}}},
+    "rollout.guardrails.slowdown": {"rollout": {"guardrails": {"ratios": [CLICKS, SALES], "slowdown": None}}},
+    "rollout.guardrails.scores": {"rollout": {"guardrails": {"ratios": [], "scores": None}}},
     "rollout.guardrails.latency": {"rollout": {"guardrails": {"errors": {"margin": 0.5}, "latency": None}}},
 }
 
