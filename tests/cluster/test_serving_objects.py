@@ -51,6 +51,7 @@ def objects(place: Serving) -> dict[str, Object]:
         "route": gateway.http_route(
             LOOP, namespace, "h.models.test", "a/b", {1: 95, 2: 5}, timedelta(seconds=1.5), "u"
         ),
+        "copying route": gateway.http_route(LOOP, namespace, "h.models.test", "a/b", {1: 100, 2: 0}, mirrors={2: 30}),
     }
 
 
@@ -66,7 +67,7 @@ def dry_run(made: Object) -> subprocess.CompletedProcess[str]:
     "which",
     [
         *("inference service", "collecting", "knative", "collecting in knative"),
-        *("runtime", "cluster runtime", "storage container", "route"),
+        *("runtime", "cluster runtime", "storage container", "route", "copying route"),
     ],
 )
 def test_every_field_is_known_to_the_real_schema(place: Serving, which: str) -> None:
