@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC
 
 from serinus.facts import MISSING, UNSEEN, FeatureDrift, Shift
 
 HEAD = ("Distribution", "PSI", "Distance", "Mean", "Largest change", "Weight", "Since")
 """What the cells of a `row` are."""
+
+
+def ranked(features: Sequence[FeatureDrift]) -> list[FeatureDrift]:
+    """The drifted ones, what matters most for the model first: by distance times importance.
+
+    What has no importance (the score, or all of a version that was made before it was measured) comes after what has,
+    by distance; and last, by PSI, what nothing more is known of.
+    """
+    return sorted((one for one in features if one.drifted), key=_order)
 
 
 def said_of(one: FeatureDrift) -> str:
@@ -52,3 +62,11 @@ def since_of(moved: Shift) -> str:
     if moved.since is None:
         return ""
     return f"{moved.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC{' or earlier' if moved.earlier else ''}"
+
+
+def _order(one: FeatureDrift) -> tuple[bool, float, float, str]:
+    moved = one.shift
+    if moved is None:
+        return True, 1.0, -one.psi, one.name
+    weight = moved.importance
+    return weight is None, -moved.distance * (1.0 if weight is None else weight), -one.psi, one.name

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from serinus.drift_words import said_of
-from serinus.facts import MISSING, UNSEEN, Bins, DriftFinding, FeatureDrift, Importance, Profile, Shift, Why, Window
+from serinus.drift_words import ranked, said_of
+from serinus.facts import MISSING, UNSEEN, Bins, DriftFinding, Importance, Profile, Shift, Why, Window
 from serinus.stats.changepoint import change_point
 from serinus.stats.distances import jensen_shannon
 from serinus.stats.moments import shift
@@ -37,15 +37,6 @@ def described(
             for one in finding.features
         ),
     )
-
-
-def ranked(features: Sequence[FeatureDrift]) -> list[FeatureDrift]:
-    """The drifted ones, what matters most for the model first: by distance times importance.
-
-    What has no importance (the score, or all of a version that was made before it was measured) comes after what has,
-    by distance.
-    """
-    return sorted((one for one in features if one.drifted), key=_order)
 
 
 def matter(finding: DriftFinding) -> str:
@@ -118,14 +109,6 @@ def _name(bins: Bins, place: int) -> str:
     if low and high:
         return f"{low} to {high}"
     return f"over {low}" if low else f"up to {high}" if high else "any value"
-
-
-def _order(one: FeatureDrift) -> tuple[bool, float, str]:
-    moved = one.shift
-    if moved is None:
-        return True, 0.0, one.name
-    weight = moved.importance
-    return weight is None, -moved.distance * (1.0 if weight is None else weight), one.name
 
 
 def begun(

@@ -35,6 +35,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any  # Kubernetes objects are JSON
 
+from serinus.drift_words import ranked
 from serinus.facts import DriftFinding, Event, Rollout, RoutingState, RunRecord, Status, Verdict
 from serinus.spec import ModelLoop
 
@@ -136,7 +137,8 @@ def _moving(spec: ModelLoop, status: Status) -> Iterator[_Said]:
         else:
             yield "VersionWaiting", f"version {status.waiting} comes next"
     if run is not None:
-        yield "Running", f"run {run.key} ({run.cause}) is {run.phase}"
+        why = f": {run.why.reason}" if run.why is not None and run.why.reason else ""
+        yield "Running", f"run {run.key} ({run.cause}) is {run.phase}{why}"
     if watch is not None:
         yield "Watching", f"version {watch.version} is watched until {_time(watch.until)}"
 
@@ -192,11 +194,12 @@ def _worst(verdicts: Sequence[Verdict]) -> str:
 
 
 def _drift(latest: Sequence[DriftFinding]) -> str | None:
-    """`fail (temp psi 0.31)`: the latest window's verdict, and the feature that drifted most."""
+    """`fail (temp psi 0.31, mean +0.84 sd)`: the latest window's verdict, and what drifted and matters most."""
     for finding in latest:
-        drifted = max((f for f in finding.features if f.drifted), key=lambda f: f.psi, default=None)
-        blame = f" ({drifted.name} psi {drifted.psi:.2f})" if drifted is not None else ""
-        return f"{finding.verdict.outcome}{blame}"
+        for most in ranked(finding.features)[:1]:
+            mean = f", mean {most.shift.sd:+.2f} sd" if most.shift is not None and most.shift.sd is not None else ""
+            return f"{finding.verdict.outcome} ({most.name} psi {most.psi:.2f}{mean})"
+        return finding.verdict.outcome
     return None
 
 

@@ -18,10 +18,12 @@ from serinus.facts import (
     QualityWindow,
     RoutingState,
     RunRecord,
+    Shift,
     Status,
     VariantState,
     Verdict,
     Watch,
+    Why,
     Window,
 )
 from serinus.render import crd
@@ -133,6 +135,15 @@ def test_a_loop_is_ready_when_whoever_should_answer_can(
     assert (reason(show(status, seen), "Degraded")[1] == "NotServing") == (expected[1] == "NotServing")
 
 
+def test_the_feature_that_matters_most_stands_in_the_column_and_not_the_one_that_moved_most() -> None:
+    used = FeatureDrift("temp", 0.001, 0.2, True, Shift(0.2, sd=0.84, importance=0.6))
+    unused = FeatureDrift("dew", 0.001, 0.9, True, Shift(0.5, sd=2.0, importance=0.0, used=False))
+    status = replace(SERVING, drift=(finding("fail", unused, used),))
+    assert show(status)["drift"] == "fail (temp psi 0.20, mean +0.84 sd)"
+    place = replace(used, shift=Shift(0.2, largest="JFK 30 % to 51 %"))
+    assert show(replace(SERVING, drift=(finding("fail", place),)))["drift"] == "fail (temp psi 0.20)"
+
+
 @pytest.mark.parametrize(
     ("status", "loop", "why", "message"),
     [
@@ -145,6 +156,12 @@ def test_a_loop_is_ready_when_whoever_should_answer_can(
             SPEC,
             "Running",
             "run flights-manual-1 (manual) is pending",
+        ),
+        (
+            replace(SERVING, run=RunRecord("flights-drift-1", "drift", NOW, why=Why("temp drifted"))),
+            SPEC,
+            "Running",
+            "run flights-drift-1 (drift) is pending: temp drifted",
         ),
         (
             replace(SERVING, watch=Watch(1, NOW + MINUTE, NOW)),

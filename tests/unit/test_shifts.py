@@ -75,10 +75,10 @@ def test_what_matters_most_comes_first_and_what_has_no_importance_last() -> None
     far_unused = drift("noise", shift=Shift(0.9, importance=0.0, used=False))
     near = drift("temp", shift=Shift(0.2, importance=0.8))
     score = drift("score", shift=Shift(0.5))
-    bare = drift("bare")
+    bare, larger = drift("bare"), replace(drift("larger"), psi=0.4)
     calm = drift("calm", drifted=False, shift=Shift(0.9, importance=1.0))
-    order = [one.name for one in shifts.ranked((bare, score, calm, far_unused, near))]
-    assert order == ["temp", "noise", "score", "bare"]
+    order = [one.name for one in drift_words.ranked((bare, score, larger, calm, far_unused, near))]
+    assert order == ["temp", "noise", "score", "larger", "bare"]
 
 
 def test_the_sentence_names_three_and_counts_the_others() -> None:
