@@ -13,7 +13,7 @@ from sklearn import metrics
 
 from serinus import artifact, models, sources, wire
 from serinus.errors import ArtifactError, DataError, GateFailed
-from serinus.facts import Bins, Contract, Dataset, Evaluation, Field, Profile, Window
+from serinus.facts import Bins, Contract, Dataset, Evaluation, Field, Profile, Why, Window
 from serinus.models import scoring
 from serinus.spec import ModelLoop
 from serinus.steps import train, validate
@@ -118,8 +118,12 @@ def test_a_first_version_passes_and_leaves_its_evaluation_and_card(
     assert (found.champion, found.difference, found.interval) == (None, None, None)
     assert found.digest == artifact.verify(place / "candidate")
     assert "passed" in (tmp_path / "one" / "card.html").read_text(encoding="utf-8")
-    validate.run(loop, "", place / "data", place / "candidate", None, tmp_path / "two")
+    why = wire.dump(Why("1 of 4 drifted")).decode()
+    validate.run(loop, "", place / "data", place / "candidate", None, tmp_path / "two", why=why)
     assert (tmp_path / "two" / "evaluation.json").read_bytes() == written  # bootstraps are seeded
+    pages = [(tmp_path / name / "card.html").read_text(encoding="utf-8") for name in ("one", "two")]
+    assert ["1 of 4 drifted" in page for page in pages] == [False, True]
+    assert all("What the model goes by" in page for page in pages)
 
 
 def test_both_models_are_scored_on_the_same_rows_as_scikit_learn_would(
