@@ -140,8 +140,15 @@ class _Case:
     def table(self) -> tuple[list[int], list[int]]:
         """What the chi-squared test takes: rows for as many as they tell, rare bins as one."""
         before, now = self.reference / self._ours("shape"), self.counts / self.effects["shape"]
-        rare = before * (now.sum() / before.sum()) < RARE
-        gathered = [np.append(side[~rare], side[rare].sum()).round().astype(int).tolist() for side in (before, now)]
+        scale = now.sum() / before.sum()
+        rare = before * scale < RARE
+        # Still rare together: what chi-squared would make of them is no p-value.
+        few = before[rare].sum() * scale < RARE
+        ends = [[] if few else [side[rare].sum()] for side in (before, now)]
+        gathered = [
+            np.append(side[~rare], end).round().astype(int).tolist()
+            for side, end in zip((before, now), ends, strict=True)
+        ]
         # Of rows that are all alike less than one is left.
         return (gathered[0], gathered[1]) if all(map(any, gathered)) else ([1], [1])
 
@@ -194,8 +201,9 @@ def _clumps(spec: DriftSpec, one: Distribution, test: Test) -> float:
     """The design effect as the window's parts show it, or the windows before it where these show a larger one."""
     if spec.clumps == "ignored":
         return 1.0
-    # Of the windows before, the largest difference may be the change that is looked for.
-    sides = ((one.parts, clumps.SPANS, 0), (one.before, (1,), 1))
+    # Of the windows before, the largest difference may be the change that is looked for; but of a rare value it is what
+    # tells that it comes in clumps.
+    sides = ((one.parts, clumps.SPANS, 0), (one.before, (1,), 1 if test in ("shape", "shift") else 0))
     found = [1.0]
     for counts, spans, spared in sides:
         if len(counts) > spared + 1:

@@ -23,6 +23,7 @@ Floats = npt.NDArray[np.float64]
 
 SPANS = (1, 4)  # parts that are looked at as one
 PRIOR = 2.0  # differences of independent rows that are taken for seen: a few say little
+SURE = 1.5  # standard errors by which what is found is taken for more, since a window may look less clumped than it is
 
 
 def linear(parts: npt.ArrayLike, weights: npt.ArrayLike, spans: Sequence[int] = SPANS, *, spared: int = 0) -> Floats:
@@ -93,5 +94,8 @@ def _mean(found: Floats, free: npt.ArrayLike, spared: int) -> Floats:
     kept = ordered[..., : max(ordered.shape[-1] - spared, 0)]
     there = np.isfinite(kept)
     weight = np.asarray(free)
-    mean: Floats = (np.where(there, kept, 0).sum(axis=-1) * weight + PRIOR) / (there.sum(axis=-1) * weight + PRIOR)
-    return mean
+    seen = there.sum(axis=-1) * weight + PRIOR
+    mean = (np.where(there, kept, 0).sum(axis=-1) * weight + PRIOR) / seen
+    # Squared neighbouring differences of independent normal values: the variance of their mean is 3 / their number.
+    upper: Floats = 1 + (mean - 1) * (1 + SURE * np.sqrt(3 / seen))
+    return upper
