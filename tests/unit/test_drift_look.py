@@ -14,7 +14,7 @@ from serinus.adapters.fakes.metrics import FakeMetrics
 from serinus.adapters.fakes.registry import FakeRegistry
 from serinus.adapters.fakes.runner import FakeRunner
 from serinus.errors import SpecError, Unavailable
-from serinus.facts import Request, RunRecord, RunRequest, Why, Window
+from serinus.facts import Importance, Reference, Request, RunRecord, RunRequest, Why, Window
 from serinus.spec import ModelLoop
 from services.drift import job
 from tests.drift_cases import Trained, finding, told, train
@@ -98,6 +98,27 @@ def test_a_distribution_that_moved_is_named(world: World, moved: str) -> None:
     assert found.verdict.outcome == "fail"
     assert [f.name for f in found.features if f.drifted] == [moved]
     assert f"{moved} (PSI" in found.verdict.reason
+
+
+def test_a_violation_says_how_far_and_since_when_and_how_much_it_matters_where_the_version_knows(world: World) -> None:
+    world.serve(1000, "weight")
+    first = world.check().finding
+    (weight,) = (f for f in first.features if f.drifted)
+    assert weight.shift is not None
+    assert weight.shift.sd is not None
+    assert weight.shift.importance is None, "a version of before it was measured"
+    assert (weight.shift.since, weight.shift.earlier) == (NOW - timedelta(hours=3), True)
+    since = "since 2026-03-02 09:00 UTC or earlier"
+    assert first.verdict.reason.endswith(f"most matters weight: mean {weight.shift.sd:+.2f} sd, {since}")
+    reference = Reference(1, {}, (), (), {}, (Importance("weight", 3.0, 0.1, 0.1), Importance("price", 1.0, 0.1, 0.1)))
+    profile = world.trained.contract.profile
+    knowing = job.look(world.trained.spec, 1, profile, world.metrics, NOW, reference)
+    assert {f.name: f.shift.importance if f.shift else None for f in knowing.features} == {
+        "weight": 0.75,
+        "price": 0.25,
+        "shop": None,
+        "score": None,
+    }
 
 
 def test_both_engines_find_the_same(world: World) -> None:
