@@ -40,6 +40,8 @@ LEFT_OUT = (
     "several columns, by seasons, and in ways nobody planted.",
     "Only each tool's look at single columns of tables; what they have for several columns at once (classifiers, "
     "maximum mean discrepancy, reconstruction errors), for text, images, single rows or models' errors is not asked.",
+    "An alarm is one window's. Serinus asks for a retrain when `retrain.violations` of the last windows say so, others "
+    "leave what follows to their user.",
     "One size of window and of reference. Distances have no level: their limits would have to be tuned anew for "
     "every other size, which is not counted as a cost here.",
     "That a tool found a drift says nothing of naming the right feature, nor of whether the drift matters.",
