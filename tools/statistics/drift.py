@@ -1,0 +1,105 @@
+"""The drift job: what its tests see, what repeated rows do to them, and since when something has changed."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from scipy.stats import norm
+
+from serinus.detectors import TABLE
+from serinus.stats import clumps, ordered
+from serinus.stats.changepoint import change_point
+from tools.statistics.section import Figures, Section
+
+Counts = npt.NDArray[np.int64]
+BINS, REFERENCE, ROWS = 10, 20_000, 2000
+EDGES = norm.ppf(np.arange(1, BINS) / BINS)
+LEVEL = 1e-6  # about what is left of a budget of one false alarm in 90 days for one test of an hourly look
+
+
+def _shares(shift: float) -> npt.NDArray[np.float64]:
+    """Of bins that are a tenth of training each, when values have moved by so many standard deviations."""
+    return np.asarray(np.diff(norm.cdf(EDGES - shift), prepend=0.0, append=1.0))
+
+
+def power(rng: np.random.Generator) -> Figures:
+    """The share of windows of 2,000 rows in which a shift is significant, by its size."""
+    runs, sizes = 400, np.linspace(0, 0.35, 15)
+    chi, shift = [], []
+    for size in sizes:
+        reference = rng.multinomial(REFERENCE, _shares(0.0), runs)
+        current = rng.multinomial(ROWS, _shares(float(size)), runs)
+        p_shape = TABLE["scipy"](reference.tolist(), current.tolist())
+        chi.append(float(np.mean(np.array(p_shape) < LEVEL)))
+        z = ordered.superiority(reference, current).z
+        shift.append(float(np.mean([ordered.p_value(float(one)) < LEVEL for one in z])))
+    return {"sizes": sizes.round(4).tolist(), "shape": chi, "shift": shift}
+
+
+def _draw_power(axes: Axes, f: Figures) -> None:
+    axes.plot(f["sizes"], f["shift"], "o-", label="ordered test (shift)")
+    axes.plot(f["sizes"], f["shape"], "o-", label="χ² test (shape)")
+    axes.set(xlabel="shift, standard deviations of training", ylabel="share of windows with p < 1e-6")
+
+
+def repeated(rng: np.random.Generator) -> Figures:
+    """Clean windows of a day in which every row comes so many times: how often p is under 5 %."""
+    runs, times = 400, (1, 2, 5, 10, 20)
+    found: dict[str, list[float]] = {"plain": [], "corrected": []}
+    for each in times:
+        hits = np.zeros(2)
+        for _ in range(runs):
+            reference = rng.multinomial(REFERENCE, _shares(0.0))
+            parts = each * np.stack([rng.multinomial(rng.poisson(ROWS / 24 / each), _shares(0.0)) for _ in range(24)])
+            current = parts.sum(axis=0)
+            ranks = np.cumsum(reference) - reference / 2
+            effect = float(clumps.linear(parts, ranks))
+            z = (
+                float(ordered.superiority(reference, current).z),
+                float(ordered.superiority(reference, current / effect).z),
+            )
+            hits += [ordered.p_value(one) < 0.05 for one in z]
+        for name, share in zip(found, hits / runs, strict=True):
+            found[name].append(float(share))
+    return {"times": list(times), **found}
+
+
+def _draw_repeated(axes: Axes, f: Figures) -> None:
+    axes.plot(f["times"], f["plain"], "o-", label="rows taken as independent")
+    axes.plot(f["times"], f["corrected"], "o-", label="Serinus: rows count for as many fewer")
+    axes.axhline(0.05, color="black", linewidth=0.8, linestyle=":", label="nominal: 5 %")
+    axes.set(xlabel="times that each row comes within its hour", ylabel="share of clean windows with p < 5 %")
+
+
+def since(rng: np.random.Generator) -> Figures:
+    """Hours between the true change and the most likely one, by the size of the shift; a window of 24 hours."""
+    runs, sizes = 300, (0.1, 0.25, 0.5, 1.0)
+    found: dict[str, list[float]] = {"median": [], "most": []}
+    for size in sizes:
+        off = []
+        for _ in range(runs):
+            begin = int(rng.integers(24, 44))  # within the latest day of two
+            blocks = [
+                rng.multinomial(rng.poisson(ROWS / 24), _shares(size if at >= begin else 0.0)) for at in range(48)
+            ]
+            reference = rng.multinomial(REFERENCE, _shares(0.0))
+            after = np.sum(blocks[24:], axis=0)
+            place = change_point(reference.tolist(), [block.tolist() for block in blocks], after.tolist())
+            off.append(abs(place - begin))
+        found["median"].append(float(np.median(off)))
+        found["most"].append(float(np.quantile(off, 0.9)))
+    return {"sizes": list(sizes), **found}
+
+
+def _draw_since(axes: Axes, f: Figures) -> None:
+    axes.plot(f["sizes"], f["median"], "o-", label="median")
+    axes.plot(f["sizes"], f["most"], "o-", label="nine of ten within")
+    axes.set(xlabel="shift, standard deviations of training", ylabel="hours from the true change", ylim=(0, None))
+
+
+SECTIONS = (
+    Section("power", power, _draw_power),
+    Section("repeated", repeated, _draw_repeated),
+    Section("since", since, _draw_since),
+)
