@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from serinus import durations
-from serinus.decide import guardrails, warmup, wealth
+from serinus.decide import guardrails, hidden, pace, server, warmup, wealth
 from serinus.facts import Block, Evidence, Rollout, VariantState, Verdict, Watch
 from serinus.spec import BLUE_GREEN, RolloutSpec
 
@@ -22,10 +22,6 @@ Action = Literal["hold", "advance", "promote", "rollback"]
 DUE = timedelta(seconds=5)
 """No block within this time of the last one is no news: counts are asked for every few seconds, when scrapes are in.
 Where scrapes are rarer it is three of them."""
-
-
-AWAY = timedelta(seconds=60)
-"""So long a canary's server may be away without a crash: as long as a pod takes to start on another node."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,9 @@ class Look:
 
 def weight(spec: RolloutSpec, rollout: Rollout) -> int:
     """The canary's share of traffic in whole percent: 0 while it gets ready."""
-    return 0 if rollout.step < 0 else spec.steps[_step(spec, rollout)]
+    if rollout.step < 0:
+        return 0
+    return pace.now(spec, rollout) if pace.adaptive(spec) else spec.steps[_step(spec, rollout)]
 
 
 def look(
@@ -64,26 +62,36 @@ def look(
         return _getting_ready(spec, rollout, state, now)
     before = replace(rollout, step=_step(spec, rollout))  # an edit may have taken steps away
     fresh = block is not None and block.start >= rollout.looked_until  # nothing counts twice
+    if block is not None:
+        block = warmup.heard(block, before.served_since, warmup.lasts(spec))
     after = _absorbed(spec, before, block) if block is not None and fresh else before
     after = replace(
         after,
         away=None if state is not None and state.ready else (before.away or now),
         served_since=warmup.since(before.served_since, state, now),
     )
-    found = [guardrails.verdict(g, guardrails.known(g, after.evidence)) for g in guardrails.active(spec)]
+    active = guardrails.active(spec)
+    found = hidden.told(
+        [guardrails.verdict(g, guardrails.known(g, after.evidence)) for g in active], active, after.evidence
+    )
     verdicts = tuple(warmup.said(found, spec, after.served_since, after.looked_until))
-    gone = _gone(after, state, now)
-    verdicts = (*_crashed(after, state), *gone, *verdicts)
+    gone = server.gone(after, state, now)
+    verdicts = (*server.crashed(after, state), *gone, *verdicts)
     failed = [v.reason for v in verdicts if v.outcome == "fail"]
     if failed:
         return _done(after, "rollback", verdicts, "; ".join(failed))
     if gone:
         return _wait(spec, after, verdicts, gone[0].reason, now)
-    return (
-        _go_on(spec, after, verdicts, now, delay)
-        if fresh
-        else _without_counts(spec, after, verdicts, now, max(DUE, 3 * scrape))
-    )
+    if block is None or not fresh:
+        return _without_counts(spec, after, verdicts, now, max(DUE, 3 * scrape))
+    if pace.adaptive(spec):
+        return _paced(spec, after, block, verdicts, now, delay)
+    return _go_on(spec, after, verdicts, now, delay)
+
+
+def shared_since(rollout: Rollout) -> datetime:
+    """When the shares of traffic were changed last."""
+    return rollout.share_since or rollout.step_started
 
 
 def hears(since: datetime, start: datetime, delay: timedelta) -> bool:
@@ -127,11 +135,33 @@ def _go_on(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], n
     lacking = _lacking(spec, rollout, verdicts, delay)
     if lacking:
         return _wait(spec, rollout, verdicts, lacking, now)
-    if rollout.step == len(spec.steps) - 1:
-        return _done(rollout, "promote", verdicts, "; ".join(v.reason for v in verdicts) or _exposure(spec, rollout))
+    if _last(spec, rollout):
+        return _promoted(spec, rollout, verdicts)
     why = f"{_name(spec, rollout)} passed: {_exposure(spec, rollout)}, no guardrail near rollback"
     further = replace(rollout, step=rollout.step + 1, step_started=now, step_answers=0)
     return _done(further, "advance", verdicts, why)
+
+
+def _paced(
+    spec: RolloutSpec, rollout: Rollout, block: Block, verdicts: tuple[Verdict, ...], now: datetime, delay: timedelta
+) -> Look:
+    """One look of an adaptive course: its share changes, or it is promoted from the last one, or it waits."""
+    before, lacking = pace.now(spec, rollout), _lacking(spec, rollout, verdicts, delay)
+    share = pace.share(spec, rollout, block, safe=not _unsafe(spec, rollout, verdicts))
+    if share.percent < before or (share.percent > before and not _near(spec, rollout)):
+        changed = replace(rollout, share=share.percent, share_since=now)
+        if share.percent < before:
+            return _wait(spec, changed, verdicts, f"its share falls to {share.percent} %: {share.why}", now)
+        return _done(changed, "advance", verdicts, share.why)
+    if not lacking and not _last(spec, rollout):
+        lacking = f"its share stays at {before} % for now: {share.why}"
+    if lacking:
+        return _wait(spec, rollout, verdicts, lacking, now)
+    return _promoted(spec, rollout, verdicts)
+
+
+def _promoted(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...]) -> Look:
+    return _done(rollout, "promote", verdicts, "; ".join(v.reason for v in verdicts) or _exposure(spec, rollout))
 
 
 def _switch(
@@ -162,7 +192,7 @@ def _without_counts(
 def _absorbed(spec: RolloutSpec, rollout: Rollout, block: Block) -> Rollout:
     return replace(
         rollout,
-        evidence=wealth.absorb(spec, rollout.evidence, warmup.heard(block, rollout.served_since, warmup.lasts(spec))),
+        evidence=wealth.absorb(spec, rollout.evidence, block),
         looked_until=block.end,
         step_answers=rollout.step_answers + block.canary.answers,
     )
@@ -189,32 +219,6 @@ def _getting_ready(spec: RolloutSpec, rollout: Rollout, state: VariantState | No
     return _done(rollout, "hold", (), "its server gets ready")
 
 
-def _crashed(rollout: Rollout, state: VariantState | None) -> tuple[Verdict, ...]:
-    """A verdict when the canary's server ended by itself while it had traffic."""
-    if state is None or state.restarts <= rollout.restarts:
-        return ()
-    times = state.restarts - rollout.restarts
-    reason = f"the canary's server crashed: {times} restarts since it got traffic{_said(state)}"
-    return (Verdict("server", "fail", reason, {"restarts": float(times)}),)
-
-
-def _gone(rollout: Rollout, state: VariantState | None, now: datetime) -> tuple[Verdict, ...]:
-    """A verdict while the canary's server is not ready: its share is with stable, so that nobody is hurt meanwhile.
-
-    A node that is drained says nothing about a model; one that does not come back in a minute cannot be kept.
-    """
-    if rollout.away is None:
-        return ()
-    what = "gone" if state is None else "no longer ready"
-    longer = now - rollout.away >= AWAY
-    reason = f"the canary's server is {what} since {rollout.away:%H:%M:%S}{_said(state)}"
-    return (Verdict("server", "fail" if longer else "undecided", reason),)
-
-
-def _said(state: VariantState | None) -> str:
-    return f" ({state.message})" if state is not None and state.message else ""
-
-
 def _labels_due(spec: RolloutSpec, rollout: Rollout, delay: timedelta) -> str:
     """What labels and the user's ratios still need; empty when they had their time, or are not asked for.
 
@@ -224,7 +228,7 @@ def _labels_due(spec: RolloutSpec, rollout: Rollout, delay: timedelta) -> str:
     if spec.guardrails.quality is not None:
         took["labels"] = delay
     slowest = max(took, key=lambda name: took[name], default=None)
-    if slowest is None or rollout.looked_until - rollout.step_started >= 2 * took[slowest]:
+    if slowest is None or rollout.looked_until - shared_since(rollout) >= 2 * took[slowest]:
         return ""
     plural = "labels need" if slowest == "labels" else f"{slowest} needs"
     return f"{plural} {durations.render(took[slowest])} to come, and as long again to be counted"
@@ -236,18 +240,27 @@ def _lacking(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...],
         return f"the canary needs more traffic: {_exposure(spec, rollout)}"
     if due := _labels_due(spec, rollout, delay):
         return due
-    mute = set()
+    return _near(spec, rollout) or (_unsafe(spec, rollout, verdicts) if _last(spec, rollout) else "")
+
+
+def _near(spec: RolloutSpec, rollout: Rollout) -> str:
+    """The guardrail that is near rollback, in words; empty when none is."""
     for g in guardrails.active(spec):
         evidence = guardrails.known(g, rollout.evidence)
-        if guardrails.silent(g, evidence):
-            mute.add(g.name)
         if guardrails.near(g, evidence):
             return f"{g.name} is near rollback: evidence of harm {guardrails.odds(guardrails.harm_now(evidence))}"
-    if rollout.step == len(spec.steps) - 1:
-        # Every guardrail that is on has to be found safe; one that saw nothing has not been found anything. Only labels
-        # are nobody's duty: none at all keeps no canary from being promoted, and the reason of the promotion says so.
-        return "; ".join(v.reason for v in verdicts if v.outcome != "pass" and v.gate not in mute)
     return ""
+
+
+def _unsafe(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...]) -> str:
+    """What has not been found safe, in words; empty when all has.
+
+    One that saw nothing has not been found anything. Only labels are nobody's duty: none at all keeps no canary from
+    being promoted, and the reason of the promotion says so.
+    """
+    active = guardrails.active(spec)
+    mute = {g.name for g in active if guardrails.silent(g, guardrails.known(g, rollout.evidence))}
+    return "; ".join(v.reason for v in verdicts if v.outcome != "pass" and v.gate not in mute)
 
 
 def _wait(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], lacking: str, now: datetime) -> Look:
@@ -265,9 +278,18 @@ def _step(spec: RolloutSpec, rollout: Rollout) -> int:
     return min(rollout.step, len(spec.steps) - 1)
 
 
+def _last(spec: RolloutSpec, rollout: Rollout) -> bool:
+    if pace.adaptive(spec):
+        return pace.now(spec, rollout) == spec.steps[-1]
+    return rollout.step == len(spec.steps) - 1
+
+
 def _name(spec: RolloutSpec, rollout: Rollout) -> str:
+    if pace.adaptive(spec):
+        return f"its course (now {pace.now(spec, rollout)} %)"
     return f"step {rollout.step + 1} of {len(spec.steps)} ({spec.steps[rollout.step]} %)"
 
 
 def _exposure(spec: RolloutSpec, rollout: Rollout) -> str:
-    return f"{rollout.step_answers:,} of at least {spec.min_requests:,} answers in this step"
+    whole = "" if pace.adaptive(spec) else " in this step"
+    return f"{rollout.step_answers:,} of at least {spec.min_requests:,} answers{whole}"

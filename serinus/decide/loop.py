@@ -34,7 +34,7 @@ def question(spec: ModelLoop, status: Status, now: datetime, scrape: timedelta =
         return None
     stable = status.rollout.stable if status.rollout is not None else status.previous
     rollout, delay = spec.spec.rollout, spec.spec.labels.delay
-    since = judged.step_started if isinstance(judged, Rollout) else judged.until - rollout.watch
+    since = canary.shared_since(judged) if isinstance(judged, Rollout) else judged.until - rollout.watch
     heard = rollout.guardrails.quality is not None and canary.hears(since, judged.looked_until, delay)
     ratios = tuple(r.name for r in rollout.guardrails.ratios if canary.hears(since, judged.looked_until, r.delay))
     return CountsQuestion(stable, judged.version, judged.looked_until, end, heard, ratios)

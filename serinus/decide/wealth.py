@@ -9,7 +9,7 @@ from serinus.decide import cuts, guardrails
 from serinus.decide.guardrails import Guardrail, known
 from serinus.facts import Block, Evidence
 from serinus.spec import RolloutSpec
-from serinus.stats import dispersion, sequential
+from serinus.stats import difference, dispersion, sequential
 from serinus.stats.sequential import Counts, Rates
 
 A_BLOCK = 0.5
@@ -78,7 +78,7 @@ def _grow(guardrail: Guardrail, before: Evidence, block: Block) -> Evidence:
     likely = sequential.baseline if g.rare else sequential.common
     rates = Rates(likely(after.stable_trials, after.stable_bad), likely(after.canary_trials, after.canary_bad))
     clumps = dispersion.grown(before.clumps, before.blocks, stable, canary, rates)
-    after = replace(after, blocks=before.blocks + 1, clumps=clumps)
+    after = replace(after, blocks=before.blocks + 1, clumps=clumps, sums=difference.grown(before.sums, stable, canary))
     rate = likely(before.stable_trials, before.stable_bad)
     was, now = dispersion.dispersion(before.clumps), dispersion.dispersion(after.clumps)
     harm = [

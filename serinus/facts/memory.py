@@ -69,6 +69,7 @@ class Evidence:
     terms: tuple[float, ...] = ()  # the thresholds and margins it was gathered under; under others it says nothing
     blocks: int = 0  # that are in it
     clumps: tuple[float, ...] = ()  # what stats/dispersion.py remembers
+    sums: tuple[float, ...] = ()  # what stats/difference.py remembers
     recent: tuple[tuple[float, float], ...] = ()  # (seconds since the epoch, log of the mixture for harm), oldest first
     shape: tuple[tuple[float, int], ...] = ()  # stable's outcomes by upper bound, while cuts are still to be chosen
     cuts: tuple[float, ...] | None = None  # bounds at which distributions are compared; None: not chosen, or none asked
@@ -90,6 +91,8 @@ class Rollout:
     verdicts: tuple[Verdict, ...] = ()  # of the last look
     restarts: int = 0  # of the canary's server when the rollout began
     away: datetime | None = None  # since when its server is not ready, though it was
+    share: int = 0  # percent, where shares follow the evidence; 0: the first
+    share_since: datetime | None = None  # when that was changed last; None: never within this step
     served_since: datetime | None = None  # since when its server has had traffic without a break; None: not known
 
 

@@ -129,7 +129,7 @@ def _moving(spec: ModelLoop, status: Status) -> Iterator[_Said]:
     if rollout is not None and rollout.step < 0:
         yield "RollingOut", f"version {rollout.version} gets ready"
     elif rollout is not None:
-        place = f"step {rollout.step + 1} of {len(spec.spec.rollout.course)}"
+        place = spec.spec.rollout.place(rollout.step, rollout.share)
         yield "RollingOut", f"version {rollout.version} is on trial, {place}"
     if status.waiting is not None:
         if _needs_approval(spec, status):

@@ -126,6 +126,10 @@ class RolloutSpec(Part):
     steps: tuple[Annotated[int, Field(ge=0, le=100)], ...] = (5, 25, 50)
     """The canary's share of traffic, in percent, rising; after the last one it gets everything. [0, 100] is blue/green:
     everything at once when its smoke test has passed, and `watch` brings the old champion back."""
+    pace: Literal["steps", "adaptive"] = "steps"
+    """steps: one of `steps` after the other. adaptive: from the first of them to the last as fast as the evidence
+    allows, and back when it does harm, so that few answers are bad meanwhile; to minRequests and stepTimeout all of
+    it is one step."""
     min_requests: Annotated[int, Field(ge=1)] = 200
     """A step's smallest exposure of the canary, in answers."""
     step_timeout: PositiveDuration = timedelta(minutes=10)
@@ -183,3 +187,9 @@ class RolloutSpec(Part):
                 return (self.shadow.percent,)
             case _:
                 return self.steps
+
+    def place(self, step: int, share: int) -> str:
+        """Where a rollout at this step, or at this adaptive share (0: the first), stands; in words."""
+        if self.pace == "adaptive" and self.course == self.steps != BLUE_GREEN:
+            return f"at {max(share, self.steps[0])} % of at most {self.steps[-1]} %"
+        return f"step {step + 1} of {len(self.course)}"

@@ -178,7 +178,7 @@ def _canary(rollout: Rollout, view: View) -> str:
     spec, since = view.rollout, lasting(view.now - rollout.step_started)
     if spec is None:
         return f"version {rollout.version}, step {rollout.step + 1}, for {since}: {rollout.step_answers:,} answers"
-    place = f"step {rollout.step + 1} of {len(spec.course)}"
+    place = spec.place(rollout.step, rollout.share)
     wanted = f"{rollout.step_answers:,} answers, at least {spec.min_requests:,} wanted"
     return f"version {rollout.version}, {place}, for {since} of at most {lasting(spec.step_timeout)}: {wanted}"
 

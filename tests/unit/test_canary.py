@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from serinus.decide import canary, guardrails, wealth
 from serinus.facts import Arm, Block, Evidence, Rollout, VariantState, Watch
 from serinus.spec import BLUE_GREEN, Errors, Guardrails, Latency, RolloutSpec, Wrong
-from serinus.stats import dispersion, sequential
+from serinus.stats import difference, dispersion, sequential
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -376,6 +376,7 @@ def test_a_block_is_bet_on_with_the_rate_of_the_blocks_before_it() -> None:
         terms=(0.0, 0.01),
         blocks=2,
         clumps=dispersion.grown(first.clumps, 1, *counts, known),
+        sums=difference.grown(first.sums, *counts),
         recent=(first.recent[-1], (later.end.timestamp(), sequential.total(harm))),
     )  # fmt: skip
 
