@@ -244,6 +244,9 @@ def _problems(**parts: Any) -> list[str]:
          "scores, quality; got clicks, latency twice"),
         ({"rollout": {"guardrails": {"ratios": [{**CLICKS, "delay": "5m"}]}}},
          "spec.rollout.guardrails.ratios: clicks: expected a delay of less than half of stepTimeout, got 5m"),
+        ({"collect": {}, "labels": {"delay": "1m"}, "rollout": {"strategy": "shadow", "guardrails": {"quality": {}}}},
+         "spec.rollout.guardrails.quality: expected nothing for strategy shadow; answers that nobody gets are not "
+         "labelled"),
         ({"rollout": {"strategy": "shadow", "guardrails": {"ratios": [CLICKS]}}},
          "spec.rollout.guardrails.ratios: expected nothing for strategy shadow; what nobody is answered moves no "
          "figure"),
