@@ -14,7 +14,7 @@ from pipelines.compile import COMPILED
 from serinus import artifact, wire
 from serinus.adapters.kfp_local import LocalRunner
 from serinus.adapters.mlflow import MlflowRegistry
-from serinus.facts import Evaluation, RunRequest, RunState
+from serinus.facts import Evaluation, FeatureDrift, RunRequest, RunState, Shift, Why
 from serinus.spec import ModelLoop
 from tests import data_sets
 from tests.servers.mlflow import mlflow_uri  # noqa: F401  (a fixture)
@@ -54,15 +54,15 @@ class Bench:
     def write(self, frame: pd.DataFrame) -> None:
         frame.to_csv(self.code / "data" / "rows.csv", index=False)
 
-    def run(self, loop: ModelLoop, key: str) -> RunState:
-        request = RunRequest(key, loop.name, "manual", datetime.now(UTC), loop.model_dump_json(by_alias=True))
+    def run(self, loop: ModelLoop, key: str, why: Why | None = None) -> RunState:
+        request = RunRequest(key, loop.name, "manual", datetime.now(UTC), loop.model_dump_json(by_alias=True), why)
         self.runner.submit(request)
         state = wait_for(lambda: self.runner.find(key), lambda run: run is not None and not run.active, 180)
         assert state is not None
         return state
 
-    def succeed(self, loop: ModelLoop, key: str) -> None:
-        state = self.run(loop, key)
+    def succeed(self, loop: ModelLoop, key: str, why: Why | None = None) -> None:
+        state = self.run(loop, key, why)
         assert (state.phase, state.step, state.reason) == ("succeeded", "register", ""), self.log(key)
 
     def log(self, key: str) -> str:
@@ -103,7 +103,8 @@ def test_a_run_registers_a_challenger_and_the_next_is_judged_beside_the_champion
     assert bench.shown("parcels-1", "ingest")["dataset"]["version"] == first.dataset
 
     bench.registry.alias(loop.name, "champion", first.number)
-    bench.succeed(loop, "parcels-2")
+    why = Why("1 of 4 distributions drifted", (FeatureDrift("weight", 0.0, 0.3, True, Shift(0.31, sd=0.84)),))
+    bench.succeed(loop, "parcels-2", why)
     _, second = bench.registry.versions(loop.name)
     assert (second.number, second.trigger, set(second.aliases)) == (2, "parcels-2", {"challenger"})
     assert (second.dataset, second.digest) == (first.dataset, first.digest), "the same rows give the same model"
@@ -114,7 +115,15 @@ def test_a_run_registers_a_challenger_and_the_next_is_judged_beside_the_champion
     assert shown["figures"]["champion_roc_auc"] == judged.champion
     assert 2 <= len(shown["curves"]["confidenceMetrics"]) <= 200
     assert [row["row"] for row in shown["curves"]["confusionMatrix"]["rows"]] == [list(r) for r in judged.confusion]
-    assert "<html" in (bench.output("parcels-2", "validate") / "card").read_text()
+    card = (bench.output("parcels-2", "validate") / "card").read_text()
+    assert "What the model goes by" in card
+    assert "1 of 4 distributions drifted" in card
+    assert "+0.84 sd" in card
+    (origin, before) = (bench.registry.papers(loop.name, number).origin for number in (2, 1))
+    assert origin is not None
+    assert origin.why == why
+    assert before is not None
+    assert before.why is None
     assert "<html" in (bench.output("parcels-2", "check") / "report").read_text()
 
 
