@@ -264,12 +264,12 @@ def test_a_shadow_that_is_found_safe_answers_everybody_and_is_kept_from_then_on(
     at, champion = datetime.now(UTC), loop.status.champion
     version = loop.register()
     with calls(loop, [{**row, "order": "safe"} for row in loop.rows()], rate=40) as got:
-        loop.gets_traffic(version, 180)
-        loop.until(lambda: answered_by(loop, version) > 0, "it answers copies", 60)
-        assert [*got.by_version()] == [champion]
-        loop.happens("Promoted", at)
+        started, _ = loop.happens("RolloutStarted", at, 180), loop.happens("Promoted", at, 180)
         loop.until(lambda: version in got.by_version(), "it answers callers")
+    assert "now gets a copy of 100 % of the requests" in started.message
     assert (got.failed(), sorted(got.by_version())) == ([], [champion, version])
+    both = got.by_version()[version] + loop.spec.spec.rollout.min_requests
+    loop.until(lambda: answered_by(loop, version) >= both, "it has answered callers, and copies before", 30)
     records = kept(loop, "safe", count=len(got.answers))
     assert {r.prediction.id: r.prediction.version for r in records} == {a.id: a.version for a in got.answers}
     assert rows_since(loop, at) == len(got.answers), "each row once"
