@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from serinus.decide import cuts
+from serinus.decide import cuts, outcomes
 from serinus.facts import Arm, Evidence, Verdict
 from serinus.spec import Ratio, RolloutSpec
 from serinus.stats import sequential
@@ -77,27 +77,27 @@ def active(spec: RolloutSpec) -> tuple[Guardrail, ...]:
 def _on(spec: RolloutSpec) -> list[Guardrail]:
     rails, on = spec.guardrails, []
     if rails.errors is not None:
-        on.append(_rail("errors", rails.errors.margin, _errors))
+        on.append(_rail("errors", rails.errors.margin, outcomes.errors))
     if rails.rejections is not None:
-        on.append(_rail("rejections", rails.rejections.margin, _rejections))
+        on.append(_rail("rejections", rails.rejections.margin, outcomes.rejections))
     if rails.latency is not None:
-        on.append(_rail("latency", rails.latency.margin, _latency, rails.latency.threshold.total_seconds()))
+        on.append(_rail("latency", rails.latency.margin, outcomes.latency, rails.latency.threshold.total_seconds()))
     if rails.slowdown is not None:
         above = rails.slowdown.above.total_seconds()
-        found = _rail("slowdown", rails.slowdown.margin, _latency, above)
+        found = _rail("slowdown", rails.slowdown.margin, outcomes.latency, above)
         on.append(replace(found, family=cuts.latencies(above), of="timed answers", watched=False))
     if rails.scores is not None:
-        found = _rail("scores", rails.scores.margin, _scores)
+        found = _rail("scores", rails.scores.margin, outcomes.scores)
         on.append(replace(found, family=cuts.SCORES, late=True, of="scores in bins with known edges"))
     if rails.quality is not None:
-        on.append(replace(_rail(QUALITY, rails.quality.margin, _quality), late=True, of="labels"))
+        on.append(replace(_rail(QUALITY, rails.quality.margin, outcomes.quality), late=True, of="labels"))
     return [*on, *(_ratio(ratio) for ratio in rails.ratios)]
 
 
 def _ratio(ratio: Ratio) -> Guardrail:
     # Evidence is about these counters: under the same name others may be meant after an edit.
     meant = ratio.model_dump_json(include={"numerator", "denominator", "labels", "version_label", "better"})
-    found = _rail(ratio.name, ratio.margin, partial(_part, ratio), float(zlib.crc32(meant.encode())))
+    found = _rail(ratio.name, ratio.margin, partial(outcomes.part, ratio), float(zlib.crc32(meant.encode())))
     return replace(found, of=f"{ratio.denominator} with {ratio.numerator}")
 
 
@@ -232,34 +232,6 @@ def points(margin: float) -> str:
     """A difference of rates: 0.01 -> 1 percentage point."""
     number = f"{100 * margin:g}"
     return f"{number} percentage point{'' if number == '1' else 's'}"
-
-
-def _errors(arm: Arm) -> Counts:
-    return Counts(arm.answers, arm.errors)
-
-
-def _rejections(arm: Arm) -> Counts:
-    return Counts(arm.answers + arm.rejected, arm.rejected)
-
-
-def _latency(arm: Arm) -> Counts:
-    return Counts(arm.timed, arm.slow)
-
-
-def _scores(arm: Arm) -> Counts:
-    return Counts(sum(count for _, count in arm.scores), 0)
-
-
-def _quality(arm: Arm) -> Counts:
-    return Counts(arm.labelled, arm.wrong)
-
-
-def _part(ratio: Ratio, arm: Arm) -> Counts:
-    """Of a user's ratio; bad is what is missing of a part of which more is better."""
-    for name, whole, part in arm.ratios:
-        if name == ratio.name:
-            return Counts(whole, part if ratio.better == "lower" else max(0, whole - part))
-    return Counts(0, 0)
 
 
 def _compared(guardrail: Guardrail, evidence: Evidence, new: str = "canary", old: str = "stable") -> str:

@@ -61,7 +61,7 @@ class Scores(Part):
 
     enabled: bool = True
     """false switches it off, as null in its place does where it can be written."""
-    margin: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.4
     """How much larger such a share may be; generous, as a version that learned something new scores differently."""
 
 

@@ -111,6 +111,7 @@ def test_what_is_known_of_cuts_survives_a_restart() -> None:
 
 def test_a_family_shares_its_alpha_over_its_cuts_and_needs_to_be_safe_at_each() -> None:
     (rail,) = guardrails.active(SCORES)
+    assert rail.count(scored(EVEN)) == Counts(100, 0)
     assert [member.alpha for member in rail.members((0.2, 0.5, 0.8))] == [0.01 / 4] * 4
     assert rail.members(()) == ()
     found = known(SLOWDOWN, timed(QUICK), timed(QUICK), 12)

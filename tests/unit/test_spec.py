@@ -103,7 +103,7 @@ def loops(draw: st.DrawFn) -> ModelLoop:
                     step_timeout=spans, on_timeout=st.sampled_from(["rollback", "hold"]), watch=spans,
                     guardrails=_maybe(
                             errors=st.none() | margin, latency=st.none() | margin, slowdown=st.none() | margin,
-                            ratios=st.just(()) | st.just(({**CLICKS, "labels": {"a": "b"}, "delay": "1ms"},)),
+                            ratios=st.just(()) | st.just(({**CLICKS, "labels": {"a": "b"}},)),
                         ),
                 )),
                 "drift": draw(st.none() | _maybe(
