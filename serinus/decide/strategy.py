@@ -42,4 +42,6 @@ def said(of: Variant) -> str:
 
 
 def _on_course(spec: RolloutSpec) -> RolloutSpec:
-    return spec if spec.course == spec.steps else spec.model_copy(update={"steps": spec.course})
+    if spec.strategy == "canary":
+        return spec
+    return spec.model_copy(update={"steps": spec.course, "pace": "steps"})

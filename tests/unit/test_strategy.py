@@ -61,10 +61,13 @@ def test_a_shadow_that_is_found_safe_serves_everybody_and_is_watched() -> None:
     assert [record.outcome for record in plan.records] == ["promoted"]
 
 
-def test_a_shadow_not_yet_found_safe_gets_copies_on() -> None:
-    plan = looked(SHADOW, arm(300), arm(120))
-    assert kinds(plan) == []
-    assert plan.routing == Routing((Variant(1, 100), Variant(2, 0, 40)))
+def test_a_shadow_not_yet_found_safe_gets_as_many_copies_on_whatever_the_pace_of_canaries() -> None:
+    for of in (SHADOW, spec(rollout=f"strategy: shadow, shadow: {{percent: 40}}, pace: adaptive, {OF_TWO}")):
+        plan = looked(of, arm(300), arm(120))
+        assert kinds(plan) == []
+        assert plan.status.rollout is not None
+        assert plan.status.rollout.share == 0
+        assert plan.routing == Routing((Variant(1, 100), Variant(2, 0, 40)))
 
 
 def test_a_shadow_that_fails_is_rolled_back_and_gets_nothing_any_more() -> None:
