@@ -131,8 +131,9 @@ class KfpRunner:
             "trigger": request.key,
             "mlflow_uri": self._mlflow_uri,
             "folder": self._folder,
-            "why": wire.dump(request.why).decode() if request.why is not None else "",
         }
+        if request.why is not None:
+            parameters["why"] = wire.dump(request.why).decode()
         body: dict[str, Any] = {
             "display_name": request.key,
             "description": kfp_runs.describe(request),

@@ -51,8 +51,8 @@ def _run(run: Path, job: folder.Job) -> None:
     )
     pipeline = components.load_component_from_file(job.pipeline)
     request = job.request
-    why = wire.dump(request.why).decode() if request.why is not None else ""
-    pipeline(loop=request.spec, trigger=request.key, mlflow_uri=job.mlflow_uri, folder=job.code, why=why)
+    why = {"why": wire.dump(request.why).decode()} if request.why is not None else {}
+    pipeline(loop=request.spec, trigger=request.key, mlflow_uri=job.mlflow_uri, folder=job.code, **why)
 
 
 def _failure(run: Path, error: BaseException) -> folder.End:

@@ -24,7 +24,6 @@ def test_a_run_carries_its_key_and_its_reason_where_a_person_sees_them(place: Pl
         "trigger": "flights-1",
         "mlflow_uri": MLFLOW,
         "folder": str(place.code),
-        "why": "",
     }
     assert run["experiment_id"] == place.client.experiment("flights")
 

@@ -15,7 +15,7 @@ from pipelines.compile import COMPILED
 from serinus.adapters import kfp_local_folder as folder
 from serinus.adapters.kfp_api import KfpRunner
 from serinus.adapters.mlflow import MlflowRegistry
-from serinus.facts import RunRequest, RunState
+from serinus.facts import RunRequest, RunState, Why
 from serinus.render.pipeline import render
 from serinus.spec import ModelLoop
 from tests import data_sets
@@ -41,7 +41,8 @@ def run(server: Server, uri: str, code: Path, loop: ModelLoop, key: str) -> RunS
         server.url, text, uri, deadline=loop.spec.training.deadline, reason=registry.reason, refuse=registry.refuse,
         folder=str(code),
     )  # fmt: skip
-    request = RunRequest(key, loop.name, "manual", datetime.now(UTC), loop.model_dump_json(by_alias=True))
+    spec = loop.model_dump_json(by_alias=True)
+    request = RunRequest(key, loop.name, "manual", datetime.now(UTC), spec, Why('somebody said "please"'))
     assert runner.submit(request).active
     steps = []
 
@@ -77,6 +78,9 @@ def test_a_run_registers_a_version_under_its_key_and_leaves_what_a_person_looks_
     assert (state.phase, state.cause, state.step, state.reason) == ("succeeded", "manual", "register", "")
     (version,) = MlflowRegistry(mlflow_uri).versions(loop.name)
     assert (version.trigger, set(version.aliases)) == (key, {"challenger"})
+    origin = MlflowRegistry(mlflow_uri).papers(loop.name, version.number).origin
+    assert origin is not None
+    assert origin.why == Why('somebody said "please"')
 
     (place,) = (tmp_path / "kfp" / "runs").iterdir()
     (card,) = place.glob("artifacts/*/validate/card")
