@@ -18,6 +18,10 @@ from serinus.spec import RolloutSpec
 TIMED = frozenset({"latency", "slowdown"})
 """Guardrails whose outcomes are times."""
 
+SETTLED = 3
+"""So many warm-ups after its first traffic whole distributions of times are compared: what is left of being slow at
+first passes no limit any more, and is still a slowdown to a test of the median."""
+
 
 def lasts(spec: RolloutSpec) -> timedelta:
     """How long a canary warms up: never over half of what a step may take, or there would be no time to judge it."""
@@ -31,8 +35,10 @@ def since(before: datetime | None, state: VariantState | None, now: datetime) ->
 
 def heard(block: Block, served: datetime | None, warm_up: timedelta) -> Block:
     """`block` without the new version's times when it began before that had answered for so long."""
-    if served is None or block.start >= served + warm_up:
+    if served is None or block.start >= served + SETTLED * warm_up:
         return block
+    if block.start >= served + warm_up:
+        return replace(block, canary=replace(block.canary, times=()))
     return replace(block, canary=block.canary.without_times())
 
 

@@ -154,3 +154,9 @@ def test_a_new_champion_that_was_away_warms_up_again() -> None:
             routing=loop_cases.routing((1, 0), (2, 100), unready=unready),
         )
         assert watch_of(loop_cases.next_(status, seen, now)).served_since == since
+
+
+def test_whole_distributions_of_times_are_compared_three_warm_ups_after_the_first_traffic() -> None:
+    between = warmup.heard(block(SLOW, 89), NOW, warmup.lasts(SPEC)).canary
+    assert (between.timed, between.slow, between.times) == (100, 100, ())
+    assert warmup.heard(block(SLOW, 90), NOW, warmup.lasts(SPEC)).canary == SLOW
