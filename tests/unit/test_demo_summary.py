@@ -228,8 +228,8 @@ def test_times_and_threshold_are_those_of_right_answers_and_of_the_file(demo: De
     demo.answered(404, 1, status=0, seconds=15.0)
     record = demo.record()
     assert [record.p50, record.p99] == pytest.approx([0.03, 0.0496])
-    # 1 % of false rollbacks over three guardrails: the evidence has to reach 300.
-    assert record.guardrail_threshold == pytest.approx(math.log10(300))
+    # 1 % of false rollbacks over five guardrails: the evidence has to reach 500.
+    assert record.guardrail_threshold == pytest.approx(math.log10(500))
 
 
 # --- candidates ---------------------------------------------------------------------------------------------------

@@ -174,7 +174,9 @@ def test_the_judges_own_figures_are_shown_as_evidence() -> None:
     seen = world(routing=routing((1, 80), (2, 20)), block=block(arm(400), arm(90)))
     metrics.show(next_(replace(SERVING, rollout=canary()), seen, NOW + 3 * SECOND), None)
     shown = {(dict(k)["gate"], dict(k)["of"]) for k in _series(metrics, "serinus_evidence_ratio")}
-    assert shown == {(g, side) for g in ("errors", "rejections", "latency") for side in ("harm", "safe")}
+    assert shown == {
+        (g, side) for g in ("errors", "rejections", "latency", "slowdown", "scores") for side in ("harm", "safe")
+    }
 
 
 def test_the_latest_windows_verdict_is_shown_beside_the_guardrails() -> None:
