@@ -26,7 +26,7 @@ from tests.simulation.worlds.facts import (
     WarmUp,
 )
 from tests.simulation.worlds.play import Ending, run, runs
-from tests.simulation.worlds.scrapes import CANARY, LOOP, SCORES, STABLE, Prometheus, moment
+from tests.simulation.worlds.scrapes import CANARY, LOOP, STABLE, Prometheus, moment
 from tests.simulation.worlds.tell import summary, upper
 
 OK, INVALID, ERROR = 0, 1, 2
@@ -212,7 +212,7 @@ def test_an_arm_in_a_gap_shows_nothing_until_it_is_scraped_again_and_then_all() 
 def test_the_canary_is_scraped_later_where_it_is_said_and_an_arm_never_scraped_has_no_series() -> None:
     seen = Prometheus(World(Scenario("a", scraping=Scraping(every=15, apart=7)), 1, 60))
     seen.run_to(10)
-    assert {s.labels["version"] for s in seen.increases(SCORES, {}, moment(0), moment(10))} == {"2"}
+    assert {s.labels["version"] for s in seen.increases(counts.SCORES, {}, moment(0), moment(10))} == {"2"}
     seen.run_to(60)
     assert seen.scrapes(STABLE, moment(0), moment(60)) == 4
     assert seen.scrapes(CANARY, moment(15), moment(45)) == 2
