@@ -34,7 +34,7 @@ FAST: dict[str, Any] = {
         "minRequests": 40,
         "stepTimeout": "180s",
         "watch": "10s",
-        "guardrails": {"errors": {"margin": 0.05}, "rejections": None, "latency": None},
+        "guardrails": {"errors": {"margin": 0.05}, "rejections": None, "latency": None, "slowdown": None},
     },
     "drift": None,
 }

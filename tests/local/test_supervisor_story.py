@@ -85,7 +85,7 @@ ROLLOUT: dict[str, Any] = {
     "minRequests": 50,
     "stepTimeout": "90s",
     "watch": "1s",
-    "guardrails": {"errors": {"margin": 0.01}, "rejections": None, "latency": None},
+    "guardrails": {"errors": {"margin": 0.01}, "rejections": None, "latency": None, "slowdown": None, "scores": None},
 }
 
 

@@ -43,7 +43,13 @@ FAST: dict[str, Any] = {
         "minRequests": 20,
         "stepTimeout": "60s",
         "watch": "2s",
-        "guardrails": {"errors": {"margin": 0.1}, "rejections": None, "latency": None},
+        "guardrails": {
+            "errors": {"margin": 0.1},
+            "rejections": None,
+            "latency": None,
+            "slowdown": None,
+            "scores": None,
+        },
     },
     "drift": None,
 }
