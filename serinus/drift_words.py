@@ -9,6 +9,8 @@ from serinus.facts import MISSING, UNSEEN, FeatureDrift, Shift
 
 HEAD = ("Distribution", "PSI", "Distance", "Mean", "Largest change", "Weight", "Since")
 """What the cells of a `row` are."""
+NAMED = 3
+"""So many distributions are named in a sentence; the finding has them all."""
 
 
 def ranked(features: Sequence[FeatureDrift]) -> list[FeatureDrift]:

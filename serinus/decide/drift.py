@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from serinus.decide.distributions import SCALES, SCORE, Counts, Distribution, Engine, distribution, enough, judge, known
-from serinus.decide.shifts import NAMED
+from serinus.drift_words import NAMED
 from serinus.facts import Bins, DriftFinding, DriftSign, FeatureDrift, Outcome, Profile, Verdict, Window
 from serinus.spec import Confirm, DriftSpec
 from serinus.spec.budget import apart

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from serinus.decide import runs, shifts
+from serinus.decide import findings, runs
 from serinus.decide.draft import Draft
 from serinus.decide.quality import asks
 from serinus.decide.retrain import data_asks, enough_data
@@ -28,11 +28,11 @@ def drift(draft: Draft, request: Request) -> bool:
         return True
     _say_drift(draft, finding, request.by)
     asked = draft.spec.spec.drift
-    before = tuple(shifts.bare(one) for one in draft.status.drift)
-    draft.set(drift=_kept((*before, shifts.kept(finding)), asked.retrain.of if asked is not None else 0))
+    before = tuple(findings.bare(one) for one in draft.status.drift)
+    draft.set(drift=_kept((*before, findings.kept(finding)), asked.retrain.of if asked is not None else 0))
     if request.run and draft.status.run is None and _unknown(draft, request.run):
         recipe = runs.recipe(draft.spec)
-        draft.set(run=RunRecord(request.run, "drift", request.at, recipe=recipe, why=shifts.why(finding)))
+        draft.set(run=RunRecord(request.run, "drift", request.at, recipe=recipe, why=findings.why(finding)))
         draft.say("RunRequested", f"{request.run}: {finding.verdict.reason}", by=request.by)
     return True
 

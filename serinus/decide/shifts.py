@@ -6,18 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from serinus.drift_words import ranked, said_of
-from serinus.facts import MISSING, UNSEEN, Bins, DriftFinding, Importance, Profile, Shift, Why, Window
+from serinus.drift_words import NAMED, ranked, said_of
+from serinus.facts import MISSING, UNSEEN, Bins, DriftFinding, Importance, Profile, Shift, Window
 from serinus.stats.changepoint import change_point
 from serinus.stats.distances import jensen_shannon
 from serinus.stats.moments import shift
 
-SHOWN = 10
-"""So many are shown of a run that they led to."""
 Part = tuple[datetime, Mapping[str, Mapping[str, int]]]
 """When a stretch of time began, and what was counted in it: by distribution, then by bin."""
-NAMED = 3
-"""So many distributions are named in a sentence; the finding has them all."""
 
 
 def described(
@@ -45,23 +41,6 @@ def matter(finding: DriftFinding) -> str:
     said = "; ".join(f"{one.name}: {said_of(one)}" for one in drifted[:NAMED])
     more = len(drifted) - NAMED
     return f"{said}; and {more} more" if more > 0 else said
-
-
-def why(finding: DriftFinding) -> Why:
-    """What a run is asked for that the finding led to: so many distributions at most that a page can show them."""
-    return Why(finding.verdict.reason, tuple(ranked(finding.features)[:SHOWN]))
-
-
-def kept(finding: DriftFinding) -> DriftFinding:
-    """What a ledger keeps of the latest finding: the shifts of what drifted."""
-    return replace(
-        finding, features=tuple(one if one.drifted else replace(one, shift=None) for one in finding.features)
-    )
-
-
-def bare(finding: DriftFinding) -> DriftFinding:
-    """What a ledger keeps of a finding once there is a later one: what is decided on."""
-    return replace(finding, features=tuple(replace(one, shift=None) for one in finding.features))
 
 
 def _shares(importance: Sequence[Importance]) -> dict[str, tuple[float | None, bool]]:

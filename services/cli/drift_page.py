@@ -8,8 +8,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from serinus.decide.shifts import NAMED
-from serinus.drift_words import HEAD, ranked, row, said_of
+from serinus.drift_words import HEAD, NAMED, ranked, row, said_of
 from serinus.facts import DriftFinding
 
 

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from serinus.decide.drift import compare, could_not_look, nothing_to_compare
+from serinus.decide.findings import why
 from serinus.decide.keys import run_key
 from serinus.decide.retrain import Ask, drift_asks
-from serinus.decide.shifts import described, told, why
+from serinus.decide.shifts import described, told
 from serinus.detectors import TABLE
 from serinus.errors import SerinusError, SpecError, Unavailable
 from serinus.facts import DriftFinding, Profile, Reference, Request, RunRequest, RunState, Window

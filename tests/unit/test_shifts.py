@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from serinus import drift_words, wire
-from serinus.decide import shifts
+from serinus.decide import findings, shifts
 from serinus.facts import Bins, DriftFinding, FeatureDrift, Importance, Profile, Shift, Verdict, Window
 
 WINDOW = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
@@ -171,9 +171,9 @@ def test_a_line_of_a_table_says_all_of_it_and_what_is_not_known() -> None:
 
 def test_a_run_is_asked_for_by_what_drifted_and_no_longer_than_a_page() -> None:
     many = [drift(f"f{i:02}", shift=Shift(0.9 - i / 100, importance=0.1)) for i in range(30)]
-    why = shifts.why(finding(*reversed(many), drift("calm", drifted=False)))
+    why = findings.why(finding(*reversed(many), drift("calm", drifted=False)))
     assert why.reason == "2 of 3 drifted"
-    assert [one.name for one in why.drift] == [f"f{i:02}" for i in range(shifts.SHOWN)]
+    assert [one.name for one in why.drift] == [f"f{i:02}" for i in range(findings.SHOWN)]
 
 
 @pytest.mark.parametrize(
@@ -194,8 +194,8 @@ def test_the_bin_that_changed_most_is_told_in_words(bins: Bins, counts: dict[str
 
 def test_a_ledger_keeps_shifts_of_what_drifted_in_the_latest_finding_only() -> None:
     found = finding(drift("temp", shift=Shift(0.3)), drift("calm", drifted=False, shift=Shift(0.1)))
-    assert [one.shift for one in shifts.kept(found).features] == [Shift(0.3), None]
-    assert [one.shift for one in shifts.bare(found).features] == [None, None]
+    assert [one.shift for one in findings.kept(found).features] == [Shift(0.3), None]
+    assert [one.shift for one in findings.bare(found).features] == [None, None]
 
 
 def test_a_finding_of_before_there_were_shifts_can_still_be_read() -> None:
