@@ -172,12 +172,8 @@ class Loop(Watched):
 
     def pids(self) -> dict[str, int]:
         """The children that run: name -> process id."""
-        found = {}
-        for process in self.family():
-            name = process.environ().get(processes.NAME)
-            if name is not None:
-                found[name] = process.pid
-        return found
+        marked = processes._marked(self.state.resolve())  # their environment with them: one may end meanwhile
+        return {environment[processes.NAME]: p.pid for p, environment in marked if processes.NAME in environment}
 
     def family(self) -> list[psutil.Process]:
         """Every process that belongs to this loop, the supervisor excepted."""
