@@ -330,6 +330,16 @@ def test_the_watch_ends_in_time_and_says_whether_anything_was_seen() -> None:
     assert "kept its guardrails" in seen.events[0].message
 
 
+def test_the_watch_goes_on_by_its_counts_while_the_router_cannot_be_asked() -> None:
+    answering = next_(WATCHING, world(versions=PROMOTED, routing=routing((2, 100))), NOW + SECOND).status
+    blind = world(versions=PROMOTED, routing=None, block=block(arm(0), arm(100), start=NOW))
+    watched = next_(answering, blind, NOW + 3 * SECOND).status.watch
+    assert watched is not None
+    assert answering.watch is not None
+    assert watched.served_since == answering.watch.served_since
+    assert watched.evidence["errors"].canary_trials == 100
+
+
 def test_a_new_champion_whose_server_keeps_crashing_gives_way_to_the_old_one() -> None:
     crashing = RoutingState((VariantState(1, True, 0), VariantState(2, False, 100, restarts=3)))
     plan = next_(WATCHING, world(versions=PROMOTED, routing=crashing), NOW + SECOND)
