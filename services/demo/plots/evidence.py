@@ -11,6 +11,7 @@ from services.demo.plots.drawing import Point, Scale, add, boxes, canvas, linear
 from services.demo.record import Candidate, Record, Tick
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _BOTTOM = 340.0, 92.0, 258.0, 12.0, 138.0
+_COLOURS = 5  # of page.css: as many as a spec's guardrails, unless a user brings more
 _LOWEST = -1.0  # below it the evidence is for the canary; how much does not matter here
 _WORDS = {"pass": "not worse", "fail": "worse", "undecided": "undecided", "error": "not seen"}
 
@@ -62,11 +63,11 @@ def evidence(record: Record, version: int, ticks: Sequence[Tick]) -> str:
     for i, name in enumerate(names):
         values = [(tick.seconds, tick.harm[name]) for tick in ticks if name in tick.harm]
         verdict = last_verdict(name, ticks, candidate)
-        group = add(drawing, "g", class_=f"g{i % 3}")
+        group = add(drawing, "g", class_=f"g{i % _COLOURS}")
         _curve(group, name, [(x(s), y(v)) for s, v in values])
         if verdict == "fail" and values:
             _crossing(group, (x(values[-1][0]), y(values[-1][1])), (x(ended), min(y(values[-1][1]), y(limit))))
-        _strip(drawing, name, ticks, x, _BOTTOM + 28 + 18 * i, f"g{i % 3}", verdict)
+        _strip(drawing, name, ticks, x, _BOTTOM + 28 + 18 * i, f"g{i % _COLOURS}", verdict)
     for age in marks(0.0, span, 4):
         add(drawing, "text", f"{age:g} s", x=x(start + age), y=_BOTTOM + 17, text_anchor="middle")
     return markup(drawing)
