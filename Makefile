@@ -109,7 +109,7 @@ bench-judges: setup ## Our judge beside other tools' documented rules, 400 seeds
 	$(RUN) benchmarks.judges.page
 
 .PHONY: statistics
-statistics: setup ## docs/statistics.md: each method's simulation, plot and page anew, some five minutes
+statistics: setup ## docs/statistics.md: each method's simulation, plot and page anew, in minutes
 	$(RUN) tools.statistics
 
 .PHONY: bench-drift

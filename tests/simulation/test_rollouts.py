@@ -15,11 +15,11 @@ ERRORS_ALONE = RolloutSpec(
 )
 
 
-def test_of_300_identical_canaries_at_most_three_are_rolled_back_and_nearly_all_are_promoted() -> None:
-    promoted, rolled = runs(RolloutSpec(), World(), 300)
+def test_of_150_identical_canaries_at_most_one_is_rolled_back_and_nearly_all_are_promoted() -> None:
+    promoted, rolled = runs(RolloutSpec(), World(), 150)
     report("identical canary, 5-25-50 %", promoted, rolled)
-    assert len(rolled) <= 3
-    assert len(promoted) >= 297
+    assert len(rolled) <= 1
+    assert len(promoted) >= 148
 
 
 def test_a_canary_with_hardly_any_failure_is_promoted_from_its_last_step_in_half_a_minute() -> None:

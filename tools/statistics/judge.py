@@ -113,7 +113,7 @@ def _draw_clumps(axes: Axes, f: Figures) -> None:
 
 def outcomes(rng: np.random.Generator) -> Figures:
     """Ten minutes at 50 requests a second and 20 % weight, by how much worse the canary is: how it ends."""
-    runs, many, spec = 100, 120, _only_errors()
+    runs, many, spec = 400, 120, _only_errors()
     (rail,) = guardrails.active(spec)
     worse = (0.0, 0.0025, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.02, 0.03, 0.04)
     promoted, rolled_back = [], []
