@@ -30,9 +30,9 @@ def drift(draft: Draft, request: Request) -> bool:
     asked = draft.spec.spec.drift
     before = tuple(findings.bare(one) for one in draft.status.drift)
     draft.set(drift=_kept((*before, findings.kept(finding)), asked.retrain.of if asked is not None else 0))
-    if request.run and draft.status.run is None and _unknown(draft, request.run):
-        recipe = runs.recipe(draft.spec)
-        draft.set(run=RunRecord(request.run, "drift", request.at, recipe=recipe, why=findings.why(finding)))
+    if request.run and _unheard(draft, request.run):
+        known = draft.status.run or RunRecord(request.run, "drift", request.at, recipe=runs.recipe(draft.spec))
+        draft.set(run=replace(known, requested=request.at, why=findings.why(finding)))
         draft.say("RunRequested", f"{request.run}: {finding.verdict.reason}", by=request.by)
     return True
 
@@ -101,8 +101,15 @@ def _kept(findings: tuple[DriftFinding, ...], of: int) -> tuple[DriftFinding, ..
     return (*findings[:gone], *findings[gone + 1 :])
 
 
-def _unknown(draft: Draft, key: str) -> bool:
-    return draft.status.last_run is None or draft.status.last_run.key != key
+def _unheard(draft: Draft, key: str) -> bool:
+    """Whether nobody has told the loop yet who asked for this run, and why.
+
+    The runner may be seen to have it before the request is: who looks reads the requests first.
+    """
+    status = draft.status
+    if status.run is not None:
+        return status.run.key == key and status.run.why is None
+    return status.last_run is None or status.last_run.key != key
 
 
 def _say_drift(draft: Draft, finding: DriftFinding, by: str) -> None:
