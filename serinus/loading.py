@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from serinus import documents
 from serinus.errors import SpecError
-from serinus.spec import NAME, REFERENCE, ModelLoop, ratios
+from serinus.spec import NAME, REFERENCE, ModelLoop
 from serinus.spec.budget import PATTERN as BUDGET
 from serinus.spec.ratios import COUNTER, LABEL, RATIO
 
@@ -27,10 +27,7 @@ _PATTERNS = {
     REFERENCE: "a function as package.module:function",
     COUNTER: "a metric's name such as shop_orders_total",
     LABEL: "a label's name such as version",
-    RATIO: "lower case letters, digits and dashes, a letter first, no dash last, at most 40 characters",
-    ratios.COUNTER: "a metric's name such as shop_orders_total",
-    ratios.LABEL: "a label's name such as version",
-    ratios.RATIO: "a name of lower case letters, digits and dashes, a letter first, no dash last",
+    RATIO: "a name of lower case letters, digits and dashes, a letter first, no dash last",
     BUDGET: "a budget such as '1 per 90d'",
 }
 _EXPECTED = {

@@ -19,6 +19,7 @@ from evidently import DataDefinition, Dataset, Report
 from evidently.legacy.calculations.stattests import get_stattest
 from evidently.presets import DataDriftPreset
 
+from benchmarks.elsewhere.drift_frames import frame
 from benchmarks.elsewhere.drift_wire import Look, Rows, Said, Table, main
 
 KINDS = {"numeric": "num", "categorical": "cat"}  # as it calls them
@@ -27,10 +28,10 @@ compared: list[Said] = []
 
 def fit(reference: Table, rows: int | None) -> Look:
     """The preset's report for one look, or for the first of all."""
-    known = _frame(reference.rows, reference)
+    known = frame(reference.rows, reference)
 
     def look(window: Rows) -> Said:
-        asked = _frame(window, reference)
+        asked = frame(window, reference)
         if rows is None:
             return _report(known, asked, reference)
         said = _tests(known, asked, reference)
@@ -68,13 +69,6 @@ def _tests(known: pd.DataFrame, asked: pd.DataFrame, like: Table) -> Said:
 
 def _apart(one: float, other: float) -> float:
     return abs(one - other)
-
-
-def _frame(rows: Rows, like: Table) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=list(like.names))
-    for name in like.of("categorical"):
-        frame[name] = frame[name].map("c{:.0f}".format, na_action="ignore")
-    return frame
 
 
 if __name__ == "__main__":

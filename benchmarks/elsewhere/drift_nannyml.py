@@ -15,8 +15,8 @@ import warnings
 os.environ["NML_DISABLE_USAGE_LOGGING"] = "1"  # before the import: it sends nothing anywhere
 
 import nannyml
-import pandas as pd
 
+from benchmarks.elsewhere.drift_frames import frame
 from benchmarks.elsewhere.drift_wire import Look, Rows, Said, Table, main
 
 METHOD = "jensen_shannon"
@@ -31,13 +31,13 @@ def fit(reference: Table, rows: int | None) -> Look:
     calculator = nannyml.UnivariateDriftCalculator(
         column_names=list(reference.names), treat_as_categorical=categories, chunk_size=rows
     )
-    calculator.fit(_frame(reference.rows, reference))
+    calculator.fit(frame(reference.rows, reference))
     known = calculator.result.to_df()
     of_reference = known[known[("chunk", "chunk", "period")] == "reference"]
     means = [float(of_reference[(name, METHOD, "value")].mean()) for name in reference.names]
 
     def look(window: Rows) -> Said:
-        found = calculator.calculate(_frame(window, reference)).to_df()
+        found = calculator.calculate(frame(window, reference)).to_df()
         now = found[found[("chunk", "chunk", "period")] == "analysis"]
         figures = []
         for name, mean in zip(reference.names, means, strict=True):
@@ -47,13 +47,6 @@ def fit(reference: Table, rows: int | None) -> Look:
         return Said(tuple(figures), any(alerts))
 
     return look
-
-
-def _frame(rows: Rows, like: Table) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=list(like.names))
-    for name in like.of("categorical"):
-        frame[name] = frame[name].map("c{:.0f}".format, na_action="ignore")
-    return frame
 
 
 if __name__ == "__main__":

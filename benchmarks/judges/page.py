@@ -10,10 +10,8 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-
 from benchmarks.judges.table import CASES, OURS, RULES, Cell
+from tools.svg import dots
 
 KEEPS = 0.05  # of the false rollbacks: a rule over it is no judge, however fast
 NOTES = {
@@ -96,28 +94,13 @@ def page(cells: Sequence[Cell]) -> str:
 
 def plots(cells: Sequence[Cell], into: Path) -> None:
     """Two plots as SVG, the same bytes for the same cells."""
-    mpl.rcParams.update({"svg.hashsalt": "serinus", "svg.fonttype": "none"})
     good, bad = [c for c in cells if not c.harmed], [c for c in cells if c.harmed]
     if good:
-        _dots(good, lambda c: 100 * c.rolled_back, "false rollbacks, %", into / "judges-false.svg", log=False)
+        shares = [(c.rule, c.case, 100 * c.rolled_back) for c in good]
+        dots(shares, list(RULES), "false rollbacks, %", into / "judges-false.svg", row=0.42, columns=3)
     if bad:
-        _dots(bad, lambda c: max(c.hurt, 1.0), "answers hurt in a rollout", into / "judges-hurt.svg", log=True)
-
-
-def _dots(cells: Sequence[Cell], value: Callable[[Cell], float], label: str, path: Path, *, log: bool) -> None:
-    cases = list(dict.fromkeys(c.case for c in cells))
-    figure = Figure(figsize=(9, 0.42 * len(cases) + 1.4), layout="constrained")
-    axes = figure.subplots()
-    for rule, marker in zip(RULES, "Dosv^", strict=True):
-        mine = [c for c in cells if c.rule == rule]
-        axes.plot([value(c) for c in mine], [cases.index(c.case) for c in mine], marker, label=rule, alpha=0.8)
-    axes.set_yticks(range(len(cases)), cases)
-    axes.invert_yaxis()
-    axes.set_xlabel(label)
-    axes.set_xscale("log" if log else "linear")
-    axes.grid(axis="x", alpha=0.3)
-    figure.legend(loc="outside upper center", ncols=3, frameon=False)
-    figure.savefig(path, metadata={"Date": None})
+        hurt = [(c.rule, c.case, max(c.hurt, 1.0)) for c in bad]
+        dots(hurt, list(RULES), "answers hurt in a rollout", into / "judges-hurt.svg", row=0.42, columns=3, scale="log")
 
 
 def _false(c: Cell) -> str:

@@ -24,8 +24,8 @@ from serinus.render import envoy as render
 from serinus.render.envoy import Endpoint
 from serinus.render.shares import copies, preference, shares
 
-# How long one `apply` waits in all for Envoy to take a file up; it takes some 5 ms unless the machine is drowning.
 _HERE = "127.0.0.1"  # where every server of a laptop listens
+# How long one `apply` waits in all for Envoy to take a file up; it takes some 5 ms unless the machine is drowning.
 _BUDGET = 0.8
 # A version without traffic stays so long at least: a request may be on its way to it, or between two attempts.
 _LINGER = 1.0

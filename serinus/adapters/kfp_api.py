@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from serinus import durations, wire
+from serinus import durations
 from serinus.adapters import importing, kfp_runs
 from serinus.adapters.kfp_client import Invalid, KfpClient, Missing, connect, equals, one_of
 from serinus.adapters.kfp_runs import CANCELING, Run
@@ -131,9 +131,8 @@ class KfpRunner:
             "trigger": request.key,
             "mlflow_uri": self._mlflow_uri,
             "folder": self._folder,
+            **kfp_runs.reason(request),
         }
-        if request.why is not None:
-            parameters["why"] = wire.dump(request.why).decode()
         body: dict[str, Any] = {
             "display_name": request.key,
             "description": kfp_runs.describe(request),

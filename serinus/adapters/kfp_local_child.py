@@ -16,8 +16,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
-from serinus import durations, wire
+from serinus import durations
 from serinus.adapters import kfp_local_folder as folder
+from serinus.adapters import kfp_runs
 
 
 def main(run: Path) -> int:
@@ -51,7 +52,7 @@ def _run(run: Path, job: folder.Job) -> None:
     )
     pipeline = components.load_component_from_file(job.pipeline)
     request = job.request
-    why = {"why": wire.dump(request.why).decode()} if request.why is not None else {}
+    why = kfp_runs.reason(request)
     pipeline(loop=request.spec, trigger=request.key, mlflow_uri=job.mlflow_uri, folder=job.code, **why)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast, get_args
 
+from serinus import wire
 from serinus.facts import Cause, RunPhase, RunRequest
 
 CANCELING = "CANCELING"
@@ -63,6 +64,11 @@ class Run:
 def describe(request: RunRequest) -> str:
     """The description of a run, from which `read` takes cause and loop."""
     return f"Serinus: {request.cause} run of {request.loop}, asked for at {request.requested.isoformat()}"
+
+
+def reason(request: RunRequest) -> dict[str, str]:
+    """The pipeline's parameter that says what the run is asked for; none where nobody said."""
+    return {"why": wire.dump(request.why).decode()} if request.why is not None else {}
 
 
 def read(run: Mapping[str, Any], steps: Collection[str]) -> Run | None:

@@ -49,9 +49,8 @@ def advance(draft: Draft) -> None:
         _first(draft, rollout, state)
         return
     spec = draft.spec.spec
-    look = strategy.look(
-        spec.rollout, rollout, draft.world.block, state, draft.now, draft.world.scrape, spec.labels.delay
-    )
+    rules = strategy.on_course(spec.rollout)
+    look = canary.look(rules, rollout, draft.world.block, state, draft.now, draft.world.scrape, spec.labels.delay)
     draft.set(rollout=look.rollout)
     if look.action == "rollback":
         roll_back(draft, look.rollout, look.reason)
@@ -69,15 +68,14 @@ def watch(draft: Draft) -> None:
     watched, broken = draft.status.watch, ""
     if watched is None or draft.status.rollout is not None:
         return
+    state = _seen(draft, watched.version)
     if draft.world.routing is not None:
-        state = draft.world.routing.of(watched.version)
         watched = replace(watched, served_since=warmup.since(watched.served_since, state, draft.now))
         draft.set(watch=watched)
     if draft.world.block is not None:
         watched, verdict = canary.watch(draft.spec.spec.rollout, watched, draft.world.block)
         draft.set(watch=watched)
         broken = verdict.reason if verdict.outcome == "fail" else ""
-    state = draft.world.routing.of(watched.version) if draft.world.routing is not None else None
     if state is not None and state.restarts - watched.restarts >= _CRASHES:
         broken = f"its server crashed {state.restarts - watched.restarts} times since it was promoted"
     if broken and draft.status.previous is not None:
@@ -134,7 +132,7 @@ def _may_start(draft: Draft, version: Version) -> bool:
 
 def _start(draft: Draft, version: Version) -> None:
     status, now = draft.status, draft.now
-    seen = draft.world.routing.of(version.number) if draft.world.routing is not None else None
+    seen = _seen(draft, version.number)
     rollout = Rollout(
         version.number, status.champion, now, -1, now, looked_until=now, restarts=seen.restarts if seen else 0
     )
@@ -146,7 +144,7 @@ def _promote(draft: Draft, rollout: Rollout, reason: str) -> None:
     until = draft.now + draft.spec.spec.rollout.watch
     watched = None
     if rollout.stable is not None:
-        state = draft.world.routing.of(rollout.version) if draft.world.routing is not None else None
+        state = _seen(draft, rollout.version)
         restarts = state.restarts if state is not None else 0
         # What got no traffic before, as in blue/green, warms up in the watch.
         served = rollout.served_since if rollout.step_answers else draft.now
@@ -163,6 +161,11 @@ def _promote(draft: Draft, rollout: Rollout, reason: str) -> None:
     )
     said = f"version {rollout.version} serves everyone: {reason}"
     draft.say("Promoted", said, rollout.version, "", **_harm(rollout))
+
+
+def _seen(draft: Draft, version: int) -> VariantState | None:
+    """The version's server; None when the router does not know it, or could not be asked."""
+    return draft.world.routing.of(version) if draft.world.routing is not None else None
 
 
 def _supersede(draft: Draft, older: Version, newer: Version) -> None:

@@ -7,30 +7,19 @@ it safe within its margin; what copies cannot show (labels, what users do with a
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-
 from serinus.decide import canary
-from serinus.decide.canary import Look
-from serinus.facts import Block, Rollout, Variant, VariantState
+from serinus.facts import Rollout, Variant
 from serinus.spec import RolloutSpec
 
 
-def look(
-    spec: RolloutSpec,
-    rollout: Rollout,
-    block: Block | None,
-    state: VariantState | None,
-    now: datetime,
-    scrape: timedelta,
-    delay: timedelta,
-) -> Look:
-    """One look at a rollout, as `canary.look`, on the course of its strategy."""
-    return canary.look(_on_course(spec), rollout, block, state, now, scrape, delay)
+def on_course(spec: RolloutSpec) -> RolloutSpec:
+    """The rules that `canary` goes by: those of `spec`, on the course of its strategy."""
+    return spec if spec.course == spec.steps else spec.model_copy(update={"steps": spec.course})
 
 
 def variant(spec: RolloutSpec, rollout: Rollout) -> Variant:
     """The new version with what it should get: a share, or copies."""
-    percent = canary.weight(_on_course(spec), rollout)
+    percent = canary.weight(on_course(spec), rollout)
     if spec.strategy == "shadow":
         return Variant(rollout.version, 0, percent)
     return Variant(rollout.version, percent)
@@ -39,9 +28,3 @@ def variant(spec: RolloutSpec, rollout: Rollout) -> Variant:
 def said(of: Variant) -> str:
     """What a variant gets, in words."""
     return f"a copy of {of.mirror} % of the requests" if of.mirror else f"{of.weight} %"
-
-
-def _on_course(spec: RolloutSpec) -> RolloutSpec:
-    if spec.strategy == "canary":
-        return spec
-    return spec.model_copy(update={"steps": spec.course, "pace": "steps"})

@@ -97,7 +97,7 @@ def look(
     finding = compared(())
     if finding.verdict.outcome == "fail" and drift.clumps == "measured":
         # Rows that are alike make a change less certain and never more so: what passes needs no closer look.
-        finding = compared(windows.parts(*about, window))
+        finding = compared([counts for _, counts in windows.parts(*about, window)])
     importance = reference.importance if reference is not None else ()
     return described(finding, known, counts, importance)
 

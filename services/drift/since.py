@@ -6,7 +6,7 @@ from serinus.decide.shifts import Part, begun
 from serinus.errors import SerinusError
 from serinus.facts import DriftFinding, Profile, Window
 from serinus.ports import Metrics
-from services.drift.counts import counted
+from services.drift import windows
 
 PARTS = 8
 """Stretches that a window is cut into."""
@@ -30,7 +30,7 @@ def dated(
     window = finding.window
     for _ in range(WINDOWS):
         try:
-            older = tuple(_cut(loop, finding.version, profile.score.name, metrics, window))
+            older = windows.parts(metrics, loop, finding.version, profile.score.name, window, PARTS)
         except SerinusError:
             break
         parts = (*older, *parts)
@@ -40,10 +40,3 @@ def dated(
             break
         window = Window(window.start - (window.end - window.start), window.start)
     return found
-
-
-def _cut(loop: str, version: int, score: str, metrics: Metrics, window: Window) -> list[Part]:
-    length = (window.end - window.start) / PARTS
-    starts = [window.start + length * part for part in range(PARTS)]
-    found = [counted(metrics, loop, version, Window(start, start + length)) for start in starts]
-    return [(start, {**features, score: scores}) for start, (features, scores) in zip(starts, found, strict=True)]

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from serinus.decide.distributions import SCALES
 from serinus.decide.drift import held_against
+from serinus.decide.shifts import Part
 from serinus.facts import Profile, Window
 from serinus.ports import Metrics
 from serinus.spec import DriftSpec
@@ -38,12 +39,13 @@ def before(metrics: Metrics, loop: str, version: int, score: str, window: Window
     return tuple(reversed(found))
 
 
-def parts(metrics: Metrics, loop: str, version: int, score: str, window: Window) -> tuple[Counted, ...]:
-    """The window cut into `PARTS`, oldest first."""
-    edges = [window.start + (window.end - window.start) * part / PARTS for part in range(PARTS)]
-    ends = [*edges[1:], window.end]
+def parts(metrics: Metrics, loop: str, version: int, score: str, window: Window, many: int = PARTS) -> tuple[Part, ...]:
+    """The window cut into so many parts, oldest first, each with when it began."""
+    starts = [window.start + (window.end - window.start) * part / many for part in range(many)]
+    ends = [*starts[1:], window.end]
     return tuple(
-        read(metrics, loop, version, score, Window(start, end)) for start, end in zip(edges, ends, strict=True)
+        (start, read(metrics, loop, version, score, Window(start, end)))
+        for start, end in zip(starts, ends, strict=True)
     )
 
 

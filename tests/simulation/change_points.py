@@ -15,8 +15,8 @@ import numpy as np
 from scipy.stats import norm
 
 from serinus.stats.changepoint import change_point
+from services.drift.since import PARTS, WINDOWS
 
-PARTS, WINDOWS = 8, 4  # as services.drift.since has them
 TRAINING = 100_000
 BINS = 10
 

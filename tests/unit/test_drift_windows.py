@@ -30,7 +30,7 @@ def metrics() -> FakeMetrics:
 
 
 def test_the_parts_of_a_window_are_the_window(metrics: FakeMetrics) -> None:
-    parts = windows.parts(metrics, "a", 1, "score", WINDOW)
+    parts = [counts for _, counts in windows.parts(metrics, "a", 1, "score", WINDOW)]
     assert len(parts) == windows.PARTS
     whole = windows.read(metrics, "a", 1, "score", WINDOW)["score"]["1"]
     assert sum(part["score"]["1"] for part in parts) == whole

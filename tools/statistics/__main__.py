@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from tools.statistics import drift, gates, judge, quality
 from tools.statistics.section import Figures, Section
+from tools.svg import save
 
 SECTIONS: tuple[Section, ...] = (*judge.SECTIONS, *drift.SECTIONS, *gates.SECTIONS, *quality.SECTIONS)
 DOCS = Path("docs")
@@ -36,13 +36,12 @@ def page(found: Mapping[str, Figures]) -> str:
 
 def plot(section: Section, figures: Figures, into: Path) -> None:
     """The section's plot as SVG: the same bytes for the same figures."""
-    mpl.rcParams.update({"svg.hashsalt": "serinus", "svg.fonttype": "none"})
     figure = Figure(figsize=(7, 3.6), layout="constrained")
     axes = figure.subplots()
     section.draw(axes, figures)
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", frameon=False)
-    figure.savefig(into / f"{section.name}.svg", metadata={"Date": None})
+    save(figure, into / f"{section.name}.svg")
 
 
 def write(docs: Path, found: Mapping[str, Figures]) -> None:
