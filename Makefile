@@ -39,8 +39,16 @@ test-kube: setup ## Tests on a real API server: KUBEBUILDER_ASSETS is a folder w
 	$(RUN) pytest tests/kube -n 2 --dist loadfile $(PYTEST)
 
 .PHONY: test-cluster
-test-cluster: setup ## Tests on the cluster of KUBECONFIG; its images come from `make images test-images`
+test-cluster: ## Tests on the cluster of KUBECONFIG; its images come from `make images test-images`
+	@$(MAKE) --no-print-directory test-cluster-together
+	@$(MAKE) --no-print-directory test-cluster-alone
+
+.PHONY: test-cluster-together
+test-cluster-together: setup # those that share the cluster
 	$(RUN) pytest tests/cluster -m "not disturbs" -n 4 --dist worksteal --durations=0 $(PYTEST)
+
+.PHONY: test-cluster-alone
+test-cluster-alone: setup # those that take away what every loop leans on
 	$(RUN) pytest tests/cluster -m disturbs -p no:xdist --durations=0 $(PYTEST)
 
 .PHONY: check

@@ -143,7 +143,7 @@ def test_a_run_in_flight_when_the_supervisor_was_killed_gives_exactly_one_versio
     loop.until(lambda: kfp_local_folder.step(folder) not in ("", "ingest"), "the run has begun", 60)
     loop.kill()
     loop.up()
-    event = loop.happens("RunSucceeded", run.requested)
+    event = loop.happens("RunSucceeded", run.requested, 240)
     made = [version.number for version in loop.registry.versions(loop.name) if version.trigger == run.key]
     assert made == [event.version]
     assert len(list((loop.state / "runs").glob("*/run.json"))) == 1

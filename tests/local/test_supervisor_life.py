@@ -127,7 +127,7 @@ def test_down_takes_a_run_back_and_the_next_up_asks_for_it_again(running: Loop) 
     assert running.serinus("down").returncode == 0
     assert running.family() == []
     running.up()
-    event = running.happens("RunSucceeded", run.requested)
+    event = running.happens("RunSucceeded", run.requested, 240)
     made = [v.number for v in running.registry.versions(running.name) if v.trigger == run.key]
     assert made == [event.version]
     running.ask("rollback")

@@ -171,7 +171,7 @@ def test_drift_asks_for_a_retrain_by_itself_and_its_canary_gets_traffic(loop: Lo
         ends = [w.window.end for w in windows]
         gaps = [later - earlier for earlier, later in itertools.pairwise(ends)]
         assert min(gaps) >= every * 0.99, "looks come every drift.every, never sooner"
-        started = loop.happens("RolloutStarted", at)
+        started = loop.happens("RolloutStarted", at, 240)  # a whole run of the pipeline before it
         FIGURES.info(
             "drift found %.1f s after the shift, asked after %.1f s, canary with traffic %.1f s after it was asked",
             (found.at - at).total_seconds(), (asked.at - at).total_seconds(), (started.at - asked.at).total_seconds(),
@@ -209,7 +209,7 @@ def test_one_trigger_that_fires_three_times_at_once_is_one_run_and_a_gate_that_f
         for check in checks:
             said, _ = check.communicate(timeout=60)
             assert check.returncode == 0, said
-        failed = loop.happens("RunFailed", at)
+        failed = loop.happens("RunFailed", at, 180)
     loop.write(fields())
     new = set((loop.state / "runs").glob("*/run.json")) - runs
     assert len(new) == 1, loop.story()
