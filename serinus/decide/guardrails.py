@@ -1,8 +1,10 @@
 """Guardrails: which ones hold, what each counts, how its evidence grows, and what that evidence says in words.
 
 Error rates. Rolling back wrongly takes one false crossing of any guardrail, so false_rollback_rate is divided among
-the active ones (Bonferroni). Promoting wrongly takes that a guardrail which is truly broken is found safe, whatever
-the others say, so each may use all of false_promotion_rate (an intersection-union test: Berger 1982).
+the active ones: half of it for errors, what users feel most and what has to be found soonest, and the other half in
+equal parts (Bonferroni's inequality with weights: Rosenthal & Rubin 1983). Promoting wrongly takes that a guardrail
+which is truly broken is found safe, whatever the others say, so each may use all of false_promotion_rate (an
+intersection-union test: Berger 1982).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from serinus.spec import Ratio, RolloutSpec
 from serinus.stats import sequential
 from serinus.stats.sequential import Counts
 
+ERRORS = "errors"
 QUALITY = "quality"
 
 
@@ -70,14 +73,15 @@ class Guardrail:
 def active(spec: RolloutSpec) -> tuple[Guardrail, ...]:
     """The guardrails that `spec` has switched on, each with its share of the error rates."""
     on = _on(spec)
-    alpha = spec.false_rollback_rate / max(len(on), 1)
-    return tuple(replace(g, alpha=alpha, beta=spec.false_promotion_rate) for g in on)
+    weights = [len(on) - 1 if g.name == ERRORS and len(on) > 1 else 1 for g in on]
+    alphas = [spec.false_rollback_rate * weight / sum(weights) for weight in weights]
+    return tuple(replace(g, alpha=alpha, beta=spec.false_promotion_rate) for g, alpha in zip(on, alphas, strict=True))
 
 
 def _on(spec: RolloutSpec) -> list[Guardrail]:
     rails, on = spec.guardrails, []
     if rails.errors is not None:
-        on.append(_rail("errors", rails.errors.margin, outcomes.errors))
+        on.append(_rail(ERRORS, rails.errors.margin, outcomes.errors))
     if rails.rejections is not None:
         on.append(_rail("rejections", rails.rejections.margin, outcomes.rejections))
     if rails.latency is not None:

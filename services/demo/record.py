@@ -85,7 +85,7 @@ class Record:
     injected: int  # error answers of the canary that the demo broke
     p50: float  # seconds an answer took
     p99: float
-    guardrail_threshold: float  # log10 of the evidence at which a canary is rolled back
+    limits: Mapping[str, float]  # guardrail -> log10 of the evidence at which it rolls a canary back
     addresses: Mapping[str, str] = field(default_factory=dict)
     judged: tuple[Judged, ...] = ()
     unit: str = ""  # what a worth is counted in

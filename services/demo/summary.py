@@ -48,7 +48,6 @@ def make(
     wrong = [a for a in answers if a.status != 200]
     injected = [a for a in wrong if a.status == 500 and a.version in faulty]
     times = np.array([a.seconds for a in answers if a.status == 200])
-    rail = guardrails.active(spec.spec.rollout)[0]
     record = Record(
         ticks=_ticks(watching.ticks, wrong, injected),
         months=_months(traffic.rows, answers, spec, january),
@@ -60,7 +59,7 @@ def make(
         injected=len(injected),
         p50=float(np.quantile(times, 0.5)) if times.size else math.nan,
         p99=float(np.quantile(times, 0.99)) if times.size else math.nan,
-        guardrail_threshold=rail.needed_harm / math.log(10),
+        limits={rail.name: rail.needed_harm / math.log(10) for rail in guardrails.active(spec.spec.rollout)},
         judged=tuple(judged),
         unit=spec.spec.value.unit if spec.spec.value is not None else "",
     )

@@ -20,11 +20,11 @@ from services.demo.plots.drift import features
 from services.demo.plots.evidence import last_verdict, rollouts
 from services.demo.plots.traffic import phases
 from services.demo.record import Candidate, Month, Record, Tick
-from tests.unit.made_up_record import record
+from tests.unit.made_up_record import LIMITS, record
 
 VOID = {"meta", "br"}
 EVIL = "<script>alert('x')</script>\" onload=\"y [bold red]z[/]"
-EMPTY = Record((), (), (), (), 0, 0, 0, 0, math.nan, math.nan, 2.4771)
+EMPTY = Record((), (), (), (), 0, 0, 0, 0, math.nan, math.nan, LIMITS)
 
 
 class Page(HTMLParser):
@@ -220,7 +220,7 @@ def test_the_table_shows_months_candidates_requests_and_the_verdict_in_80_column
     assert f"requests {full.requests:,} with {full.rows:,} flights" in lines
     assert "failed 0" in lines
     assert "All promises were kept." in lines
-    assert "worse by more than 1 percentage point with evidence 1:15,210 (needed 1:300)" in " ".join(text.split())
+    assert "worse by more than 1 percentage point with evidence 1:15,210 (needed 1:200)" in " ".join(text.split())
 
 
 def test_the_table_names_the_promises_that_were_not_kept(full: Record) -> None:

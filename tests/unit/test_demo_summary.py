@@ -228,8 +228,9 @@ def test_times_and_threshold_are_those_of_right_answers_and_of_the_file(demo: De
     demo.answered(404, 1, status=0, seconds=15.0)
     record = demo.record()
     assert [record.p50, record.p99] == pytest.approx([0.03, 0.0496])
-    # 1 % of false rollbacks over five guardrails: the evidence has to reach 500.
-    assert record.guardrail_threshold == pytest.approx(math.log10(500))
+    # Of 1 % of false rollbacks half are for errors, the others are for four guardrails.
+    others = dict.fromkeys(("rejections", "latency", "slowdown", "scores"), math.log10(800))
+    assert record.limits == pytest.approx({"errors": math.log10(200), **others})
 
 
 # --- candidates ---------------------------------------------------------------------------------------------------
@@ -386,4 +387,4 @@ def test_a_broken_candidate_that_was_let_in_is_no_promotion() -> None:
 
 
 def test_a_demo_that_saw_nothing_kept_no_promise() -> None:
-    assert len(summary.missed(Record((), (), (), (), 0, 0, 0, 0, math.nan, math.nan, 2.4771))) == 5
+    assert len(summary.missed(Record((), (), (), (), 0, 0, 0, 0, math.nan, math.nan, {}))) == 5

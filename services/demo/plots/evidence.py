@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from xml.etree.ElementTree import Element
 
@@ -44,29 +44,29 @@ def last_verdict(name: str, ticks: Sequence[Tick], candidate: Candidate | None) 
 
 
 def evidence(record: Record, version: int, ticks: Sequence[Tick]) -> str:
-    """log10 of the evidence of harm by guardrail against the line that rolls back; below it the verdicts."""
+    """log10 of the evidence of harm by guardrail against the lines that roll back; below it the verdicts."""
     names = guardrails(ticks)
     candidate = next((c for c in record.candidates if c.version == version), None)
-    start, limit = ticks[0].seconds, record.guardrail_threshold
+    start, limits = ticks[0].seconds, record.limits
     ended = candidate.ended if candidate and candidate.ended is not None else ticks[-1].seconds
     # A rollout that ends at once still shows where it began and where it ended.
     span = max(ended, ticks[-1].seconds, start + 1) - start
     x = linear(start, start + span, _LEFT, _RIGHT)
     finite = [min(value, 300.0) for tick in ticks for value in tick.harm.values()]
-    high = max(1.35 * limit, 1.08 * max(finite, default=0.0), 0.5)
+    high = max(1.35 * max(limits.values(), default=0.0), 1.08 * max(finite, default=0.0), 0.5)
     y = linear(_LOWEST, high, _BOTTOM, _TOP)
     height = _BOTTOM + 32 + 18 * len(names)
     words = _describe(record, ticks, names, candidate)
     drawing = canvas(_WIDTH, height, f"evidence{version}", f"Evidence against version {version}", words)
     _grid(drawing, y, high)
-    _limit(drawing, y(limit), limit)
+    _limits(drawing, y, limits)
     for i, name in enumerate(names):
         values = [(tick.seconds, tick.harm[name]) for tick in ticks if name in tick.harm]
         verdict = last_verdict(name, ticks, candidate)
         group = add(drawing, "g", class_=f"g{i % _COLOURS}")
         _curve(group, name, [(x(s), y(v)) for s, v in values])
         if verdict == "fail" and values:
-            _crossing(group, (x(values[-1][0]), y(values[-1][1])), (x(ended), min(y(values[-1][1]), y(limit))))
+            _crossing(group, (x(values[-1][0]), y(values[-1][1])), (x(ended), min(y(values[-1][1]), y(limits[name]))))
         _strip(drawing, name, ticks, x, _BOTTOM + 28 + 18 * i, f"g{i % _COLOURS}", verdict)
     for age in marks(0.0, span, 4):
         add(drawing, "text", f"{age:g} s", x=x(start + age), y=_BOTTOM + 17, text_anchor="middle")
@@ -81,10 +81,23 @@ def _grid(drawing: Element, y: Scale, high: float) -> None:
     add(drawing, "line", x1=_LEFT, x2=_RIGHT, y1=_BOTTOM, y2=_BOTTOM, class_="axis")
 
 
-def _limit(drawing: Element, y: float, limit: float) -> None:
-    add(drawing, "line", x1=_LEFT, x2=_RIGHT, y1=y, y2=y, class_="limit")
-    add(drawing, "text", odds(limit), x=_RIGHT + 10, y=y + 1, class_="limit-text")
-    add(drawing, "text", "thrown back", x=_RIGHT + 10, y=y + 14, class_="limit-text small")
+def told(limits: Mapping[str, float]) -> list[tuple[float, str]]:
+    """Every limit, the lowest first, as odds; with the guardrail's name where it is that of one among several."""
+    said = []
+    for limit in sorted(set(limits.values())):
+        names = [name for name in limits if limits[name] == limit]
+        alone = len(names) == 1 < len(limits)
+        said.append((limit, f"{odds(limit)} {names[0]}" if alone else odds(limit)))
+    return said
+
+
+def _limits(drawing: Element, y: Scale, limits: Mapping[str, float]) -> None:
+    for limit, said in told(limits):
+        add(drawing, "line", x1=_LEFT, x2=_RIGHT, y1=y(limit), y2=y(limit), class_="limit")
+        add(drawing, "text", said, x=_RIGHT + 10, y=y(limit) + 1, class_="limit-text")
+    if limits:
+        lowest = y(min(limits.values()))
+        add(drawing, "text", "thrown back", x=_RIGHT + 10, y=lowest + 14, class_="limit-text small")
 
 
 def _curve(group: Element, name: str, points: Sequence[Point]) -> None:
@@ -123,7 +136,7 @@ def _strip(drawing: Element, name: str, ticks: Sequence[Tick], x: Scale, y: floa
 def _describe(record: Record, ticks: Sequence[Tick], names: Sequence[str], candidate: Candidate | None) -> str:
     verdicts = [f"{n} {_WORDS.get(v := last_verdict(n, ticks, candidate), v)}" for n in names]
     outcome = candidate.outcome if candidate else "under way"
-    limit = odds(record.guardrail_threshold)
+    limit = " or ".join(said for _, said in told(record.limits))
     return (
         f"At the end: {', '.join(verdicts) or 'nothing was seen'}. Evidence of {limit} rolls back. Outcome: {outcome}."
     )
