@@ -19,6 +19,7 @@ from serinus.errors import SpecError
 from serinus.spec import NAME, REFERENCE, ModelLoop
 from serinus.spec.budget import PATTERN as BUDGET
 from serinus.spec.ratios import COUNTER, LABEL, RATIO
+from serinus.spec.strategies import KNOWN_BY
 
 _MAX_BYTES = 1_000_000
 _HEAD = {"apiVersion": "serinus.dev/v1alpha1", "kind": "ModelLoop"}
@@ -28,6 +29,7 @@ _PATTERNS = {
     COUNTER: "a metric's name such as shop_orders_total",
     LABEL: "a label's name such as version",
     RATIO: "a name of lower case letters, digits and dashes, a letter first, no dash last",
+    KNOWN_BY: "a header's or a cookie's name of letters, digits, dots, dashes and underscores",
     BUDGET: "a budget such as '1 per 90d'",
 }
 _EXPECTED = {

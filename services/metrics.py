@@ -187,7 +187,7 @@ class LoopMetrics:
 def _due(status: Status, spec: ModelLoop | None) -> _Children:
     if status.rollout is None or spec is None:
         return {}
-    due = status.rollout.step_started + spec.spec.rollout.step_timeout
+    due = status.rollout.step_started + spec.spec.rollout.patience(status.rollout.step)
     return {(str(status.rollout.version),): due.timestamp()}
 
 

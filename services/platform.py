@@ -54,9 +54,15 @@ class Platform:
 
     def beyond(self, loop: ModelLoop) -> tuple[str, ...]:
         """What the loop's spec asks for and no look at it could bring about here, a sentence each."""
-        if loop.spec.rollout.strategy != "shadow" or self.serving_mode == "Standard":
-            return ()
-        return ("spec.rollout.strategy: expected canary or blueGreen on Knative, which copies no requests; got shadow",)
+        match loop.spec.rollout.strategy, self.serving_mode:
+            case "experiment", _:
+                why = "the Gateway API has no word for keeping a user with one version"
+                return (f"spec.rollout.strategy: expected another one than experiment on Kubernetes, as {why}",)
+            case "shadow", "Knative":
+                wanted = "expected canary or blueGreen on Knative, which copies no requests"
+                return (f"spec.rollout.strategy: {wanted}; got shadow",)
+            case _:
+                return ()
 
     def environment(self) -> dict[str, str]:
         """The variables that `from_environment` reads back as this value."""

@@ -112,11 +112,32 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "a ratio too late for a step": (
         {"rollout": {"guardrails": {"ratios": [{**CLICKS, "delay": "5m"}]}}}, "spec.rollout.guardrails.ratios",
-        "expected less than half of rollout.stepTimeout for every ratio's delay",
+        "expected less than half of rollout.stepTimeout, or of rollout.experiment.horizon, for every ratio's delay",
     ),
     "clicks on answers that nobody got": (
         {"rollout": {"strategy": "shadow", "guardrails": {"ratios": [CLICKS]}}}, "spec.rollout.guardrails.ratios",
         "expected nothing for strategy shadow",
+    ),
+    "an experiment on nothing": (
+        {"rollout": {"strategy": "experiment"}}, "spec.rollout.experiment",
+        "expected its metric, and the header or cookie that tells users apart; got none",
+    ),
+    "an experiment on a figure that nobody counts": (
+        {"rollout": {"strategy": "experiment", "experiment": {"metric": "clicks", "header": "x-user"}}},
+        "spec.rollout.experiment.metric", "expected the name of one of guardrails.ratios",
+    ),
+    "users told apart twice": (
+        {"rollout": {"experiment": {"metric": "clicks", "header": "x-user", "cookie": "user"}}},
+        "spec.rollout.experiment", "expected exactly one of header, cookie",
+    ),
+    "clicks that come after the horizon": (
+        {
+            "rollout": {
+                "strategy": "experiment", "guardrails": {"ratios": [{**CLICKS, "delay": "1d"}]},
+                "experiment": {"metric": "clicks", "header": "x-user", "horizon": "2d"},
+            }
+        },
+        "spec.rollout.guardrails.ratios", "of rollout.experiment.horizon, for every ratio's delay",
     ),
     "labels too late for a step": (
         {"collect": {}, "rollout": {"guardrails": {"quality": {}}, "stepTimeout": "2d"}}, "spec.labels.delay",

@@ -149,7 +149,7 @@ class EnvoyRouter:
         self._publish(move, known, sight)
         weights = shares(routing, own)
         if weights or not desired:
-            routes = render.routes(loop, weights, self._timeout, copies(routing, own))
+            routes = render.routes(loop, weights, self._timeout, copies(routing, own), routing.sticky)
             wrote = _write(self._folder / render.ROUTES, routes)
             if wrote or sight.routes != routes["version_info"]:
                 self._until(move, render.ROUTES, lambda now: now.routes == routes["version_info"])

@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from serinus import durations
-from serinus.decide import guardrails, hidden, pace, server, warmup, wealth
+from serinus.decide import experiment, guardrails, hidden, pace, server, warmup, wealth
 from serinus.facts import Block, Evidence, Rollout, VariantState, Verdict, Watch
-from serinus.spec import BLUE_GREEN, RolloutSpec
+from serinus.spec import BLUE_GREEN, Experiment, RolloutSpec
 
 Action = Literal["hold", "advance", "promote", "rollback"]
 
@@ -132,6 +132,8 @@ def watch(spec: RolloutSpec, watching: Watch, block: Block | None) -> tuple[Watc
 def _go_on(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], now: datetime, delay: timedelta) -> Look:
     if spec.steps == BLUE_GREEN:
         return _switch(spec, rollout, verdicts, now, delay)
+    if spec.tried is not None:
+        return _tried(spec, spec.tried, rollout, verdicts, now, delay)
     lacking = _lacking(spec, rollout, verdicts, delay)
     if lacking:
         return _wait(spec, rollout, verdicts, lacking, now)
@@ -158,6 +160,19 @@ def _paced(
     if lacking:
         return _wait(spec, rollout, verdicts, lacking, now)
     return _promoted(spec, rollout, verdicts)
+
+
+def _tried(
+    spec: RolloutSpec, of: Experiment, rollout: Rollout, verdicts: tuple[Verdict, ...], now: datetime, delay: timedelta
+) -> Look:
+    """One look of an experiment: better ends it once nothing else speaks against the new version, worse at once."""
+    found, lacking = experiment.verdict(spec, of, rollout), _lacking(spec, rollout, verdicts, delay)
+    told = (found, *verdicts)
+    if found.outcome == "fail" and rollout.step_answers >= spec.min_requests:
+        return _done(rollout, "rollback", told, found.reason)
+    if found.outcome == "pass" and not lacking:
+        return _done(rollout, "promote", told, "; ".join(v.reason for v in told))
+    return _wait(spec, rollout, told, f"{found.reason}; {lacking}" if found.outcome == "pass" else found.reason, now)
 
 
 def _promoted(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...]) -> Look:
@@ -264,9 +279,9 @@ def _unsafe(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...]) 
 
 
 def _wait(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], lacking: str, now: datetime) -> Look:
-    if now - rollout.step_started < spec.step_timeout:
+    if now - rollout.step_started < spec.patience():
         return _done(rollout, "hold", verdicts, lacking)
-    reason = f"{_name(spec, rollout)} did not convince within {durations.render(spec.step_timeout)}: {lacking}"
+    reason = f"{_name(spec, rollout)} did not convince within {durations.render(spec.patience())}: {lacking}"
     return _done(rollout, spec.on_timeout, verdicts, reason)
 
 
@@ -285,6 +300,8 @@ def _last(spec: RolloutSpec, rollout: Rollout) -> bool:
 
 
 def _name(spec: RolloutSpec, rollout: Rollout) -> str:
+    if spec.tried is not None:
+        return f"the experiment ({spec.tried.percent} % of the users)"
     if pace.adaptive(spec):
         return f"its course (now {pace.now(spec, rollout)} %)"
     return f"step {rollout.step + 1} of {len(spec.steps)} ({spec.steps[rollout.step]} %)"

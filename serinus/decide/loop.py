@@ -68,7 +68,11 @@ def desired_routing(spec: ModelLoop, status: Status) -> Routing | None:
         wanted[new.version] = new if status.champion is not None else Variant(new.version, 100)
         if status.champion is not None:
             wanted[status.champion] = Variant(status.champion, 100 - new.weight)
-    return Routing(tuple(wanted[version] for version in sorted(wanted))) if wanted else None
+    if not wanted:
+        return None
+    tried = status.rollout is not None and status.champion is not None
+    by = strategy.sticky(spec.spec.rollout) if tried else None
+    return Routing(tuple(wanted[version] for version in sorted(wanted)), by)
 
 
 def _notices(draft: Draft) -> None:

@@ -33,7 +33,7 @@ class Share:
 
 def adaptive(spec: RolloutSpec) -> bool:
     """Whether shares follow the evidence; blue/green has none."""
-    return spec.pace == "adaptive" and spec.steps != BLUE_GREEN
+    return spec.pace == "adaptive" and spec.steps != BLUE_GREEN and spec.tried is None
 
 
 def now(spec: RolloutSpec, rollout: Rollout) -> int:

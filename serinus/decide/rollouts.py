@@ -59,7 +59,7 @@ def advance(draft: Draft) -> None:
     elif look.action == "advance":
         given = strategy.variant(spec.rollout, look.rollout)
         kind: Literal["RolloutStarted", "StepPassed"] = "RolloutStarted" if look.rollout.step == 0 else "StepPassed"
-        said = f"version {rollout.version} now gets {strategy.said(given)}: {look.reason}"
+        said = f"version {rollout.version} now gets {strategy.said(spec.rollout, given)}: {look.reason}"
         draft.say(kind, said, rollout.version, weight=given.weight)
 
 

@@ -63,7 +63,17 @@ from serinus.facts.records import (
     Value,
 )
 from serinus.facts.runs import Cause, RunPhase, RunRequest, RunState, Why
-from serinus.facts.traffic import Arm, Block, CountsQuestion, Routing, RoutingState, Series, Variant, VariantState
+from serinus.facts.traffic import (
+    Arm,
+    Block,
+    CountsQuestion,
+    Routing,
+    RoutingState,
+    Series,
+    Sticky,
+    Variant,
+    VariantState,
+)
 from serinus.facts.verdicts import Outcome, Verdict, Window
 
 __all__ = [
@@ -130,6 +140,7 @@ __all__ = [
     "SliceScore",
     "SpecKept",
     "Status",
+    "Sticky",
     "Taken",
     "Tally",
     "TallyQuestion",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,19 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Sticky:
+    """By what a user is known: requests with the same value of it go to the same version while the shares stay."""
+
+    kind: Literal["header", "cookie"]
+    name: str
+
+
+@dataclass(frozen=True)
 class Routing:
     """Who should serve. Weights sum to 100; a variant at 0 is kept ready without traffic."""
 
     variants: tuple[Variant, ...] = ()
+    sticky: Sticky | None = None  # None: every request is drawn anew
 
     def weight(self, version: int) -> int:
         """The share that `version` should get, 0 when it is not there."""

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from serinus.facts import Sticky
+
 type_url = "type.googleapis.com/envoy.{}".format
 Rendered = dict[str, object]
 
@@ -121,12 +123,17 @@ def order(version: int, fallbacks: Sequence[int]) -> list[int]:
 
 
 def routes(
-    loop: str, weights: Mapping[int, int], timeout: timedelta, mirrors: Mapping[int, int] | None = None
+    loop: str,
+    weights: Mapping[int, int],
+    timeout: timedelta,
+    mirrors: Mapping[int, int] | None = None,
+    sticky: Sticky | None = None,
 ) -> Rendered:
     """The RDS file: the loop's requests to its versions by weight; with no weights a 503 that says so.
 
     A caller waits `timeout` at most, attempts on other versions included.
     mirrors: version -> percent of these requests that it gets a copy of.
+    sticky: by what a user is known who is to get the same version each time.
     """
     path = {"safe_regex": {"regex": f"/v[12]/models/{loop}([:/].*)?|/v2/health/ready"}}
     too_large = {
@@ -140,7 +147,7 @@ def routes(
         {
             "match": path,
             "request_body_buffer_limit": MAX_BODY,
-            "route": {**_route(loop, weights, timeout), **_copies(loop, mirrors or {})},
+            "route": {**_route(loop, weights, timeout, sticky), **_copies(loop, mirrors or {})},
         }
         if weights
         else _says(path, 503, f"no version of {loop} is ready; try again later")
@@ -171,7 +178,7 @@ def routes(
     )
 
 
-def _route(loop: str, weights: Mapping[int, int], timeout: timedelta) -> Rendered:
+def _route(loop: str, weights: Mapping[int, int], timeout: timedelta, sticky: Sticky | None) -> Rendered:
     # Which version answered is told by the endpoint: a fallback answers for another version than the one drawn.
     told = {
         "header": {"key": "x-serinus-version", "value": "%UPSTREAM_METADATA(serinus:version)%"},
@@ -183,8 +190,10 @@ def _route(loop: str, weights: Mapping[int, int], timeout: timedelta) -> Rendere
             "clusters": [
                 {"name": cluster(loop, version), "weight": weight, "response_headers_to_add": [told]}
                 for version, weight in sorted(weights.items())
-            ]
+            ],
+            **({"use_hash_policy": True} if sticky is not None else {}),
         },
+        **({"hash_policy": [_hashed(sticky)]} if sticky is not None else {}),
         "retry_policy": {
             "retry_on": "connect-failure,refused-stream,reset",
             "num_retries": 3,
@@ -198,6 +207,11 @@ def _route(loop: str, weights: Mapping[int, int], timeout: timedelta) -> Rendere
             },
         },
     }
+
+
+def _hashed(by: Sticky) -> Rendered:
+    """What a version is drawn by; where a request lacks it, by chance."""
+    return {"header": {"header_name": by.name}} if by.kind == "header" else {"cookie": {"name": by.name}}
 
 
 def _copies(loop: str, mirrors: Mapping[int, int]) -> Rendered:

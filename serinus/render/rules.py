@@ -53,6 +53,7 @@ def _set(path: str) -> str:
     return f"(has({path}) && dyn({path}) != null)"
 
 
+_TRIED = f"self.strategy == 'experiment' && {_set('self.experiment')}"
 _JUDGED = "{" + ", ".join(f"'{task}': {_names(metrics)}" for task, metrics in JUDGED.items()) + "}[self.task]"
 _HEARD = _set("self.rollout.guardrails.quality")
 _COLLECTED = {
@@ -151,9 +152,20 @@ SPEC: Mapping[str, tuple[Rule, ...]] = {
             "guardrails.quality",
         ),
         _rule(
-            f"self.guardrails.ratios.all(each, {milliseconds('each.delay')} * 2 < {milliseconds('self.stepTimeout')})",
-            "expected less than half of rollout.stepTimeout for every ratio's delay",
+            f"self.guardrails.ratios.all(each, {milliseconds('each.delay')} * 2 < ({_TRIED}"
+            f" ? {milliseconds('self.experiment.horizon')} : {milliseconds('self.stepTimeout')}))",
+            "expected less than half of rollout.stepTimeout, or of rollout.experiment.horizon, for every ratio's delay",
             "guardrails.ratios",
+        ),
+        _rule(
+            f"self.strategy != 'experiment' || {_set('self.experiment')}",
+            "expected its metric, and the header or cookie that tells users apart; got none",
+            "experiment",
+        ),
+        _rule(
+            f"!({_TRIED}) || self.guardrails.ratios.exists(each, each.name == self.experiment.metric)",
+            "expected the name of one of guardrails.ratios",
+            "experiment.metric",
         ),
         _rule(
             "self.strategy != 'shadow' || self.guardrails.ratios.size() == 0",
@@ -161,6 +173,7 @@ SPEC: Mapping[str, tuple[Rule, ...]] = {
             "guardrails.ratios",
         ),
     ),
+    "rollout.experiment": (_one_of("header", "cookie"),),
     "rollout.steps": (
         _rule(
             f"self == {list(BLUE_GREEN)} || (self.size() > 0 && self.isSorted() && self[0] > 0"

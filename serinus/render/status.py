@@ -155,7 +155,7 @@ def _degraded(
     found += [("PartUnavailable", f"{subject}: {why}") for subject, why in sorted(troubles.items())]
     rollout, last = status.rollout, status.last_run
     if rollout is not None and rollout.step >= 0 and spec.spec.rollout.on_timeout == "hold":
-        due = rollout.step_started + spec.spec.rollout.step_timeout
+        due = rollout.step_started + spec.spec.rollout.patience(rollout.step)
         if now > due:
             found.append(
                 ("RolloutHeld", f"version {rollout.version} has not convinced since {_time(due)}; weights hold")

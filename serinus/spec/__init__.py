@@ -25,7 +25,7 @@ from serinus.spec.rollout import (
     Slowdown,
     Wrong,
 )
-from serinus.spec.strategies import Shadow, Strategy
+from serinus.spec.strategies import Experiment, Shadow, Strategy
 
 __all__ = [
     "BLUE_GREEN",
@@ -42,6 +42,7 @@ __all__ = [
     "DriftSpec",
     "Errors",
     "Estimator",
+    "Experiment",
     "Fairness",
     "Features",
     "Files",

@@ -11,7 +11,7 @@ from serinus import durations
 from serinus.durations import Duration, PositiveDuration
 from serinus.spec.parts import Part
 from serinus.spec.ratios import BUILT_IN, Ratio
-from serinus.spec.strategies import Shadow, Strategy
+from serinus.spec.strategies import Experiment, Shadow, Strategy
 
 
 class Errors(Part):
@@ -120,9 +120,12 @@ class RolloutSpec(Part):
 
     strategy: Strategy = "canary"
     """canary: growing shares of the traffic, by `steps`. blueGreen: everything at once when its smoke test has passed.
-    shadow: copies of requests, and everything once these have shown that it is safe. `steps` is for canary alone."""
+    shadow: copies of requests, and everything once these have shown that it is safe. experiment: a share of the users,
+    and everything once a metric of yours has shown that it is better. `steps` is for canary alone."""
     shadow: Shadow = Shadow()
     """What strategy shadow copies."""
+    experiment: Experiment | None = None
+    """Which users strategy experiment gives the new version, and what decides."""
     steps: tuple[Annotated[int, Field(ge=0, le=100)], ...] = (5, 25, 50)
     """The canary's share of traffic, in percent, rising; after the last one it gets everything. [0, 100] is blue/green:
     everything at once when its smoke test has passed, and `watch` brings the old champion back."""
@@ -169,17 +172,44 @@ class RolloutSpec(Part):
             if self.strategy == "shadow":
                 wanted = "expected nothing for strategy shadow; what nobody is answered moves no figure"
                 raise ValueError(f"guardrails.ratios: {wanted}")
-            if 2 * ratio.delay >= self.step_timeout:
-                wanted = "expected a delay of less than half of stepTimeout"
+            if 2 * ratio.delay >= self.patience():
+                limit = "stepTimeout" if self.tried is None else "experiment.horizon"
+                wanted = f"expected a delay of less than half of {limit}"
                 raise ValueError(f"guardrails.ratios: {ratio.name}: {wanted}, got {durations.render(ratio.delay)}")
         return self
+
+    @model_validator(mode="after")
+    def _decidable(self) -> RolloutSpec:
+        if self.strategy != "experiment":
+            return self
+        if self.experiment is None:
+            raise ValueError(
+                "experiment: expected its metric, and the header or cookie that tells users apart; got none"
+            )
+        names = [ratio.name for ratio in self.guardrails.ratios]
+        if self.experiment.metric not in names:
+            known = ", ".join(names) or "none is named"
+            wanted = f"expected one of guardrails.ratios ({known})"
+            raise ValueError(f"experiment.metric: {wanted}, got {self.experiment.metric!r}")
+        return self
+
+    @property
+    def tried(self) -> Experiment | None:
+        """The experiment, where that is the strategy."""
+        return self.experiment if self.strategy == "experiment" else None
+
+    def patience(self, step: int = 0) -> timedelta:
+        """How long a step may take to convince; an experiment is one. step: -1 while the new version gets ready."""
+        return self.tried.horizon if self.tried is not None and step >= 0 else self.step_timeout
 
     @property
     def course(self) -> tuple[int, ...]:
         """The percents that a new version goes through: `steps`, or those that the strategy stands for.
 
-        Of a shadow they are the copies that it gets.
+        Of a shadow they are the copies that it gets, of an experiment the share of the users.
         """
+        if self.tried is not None:
+            return (self.tried.percent,)
         match self.strategy:
             case "blueGreen":
                 return BLUE_GREEN

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from serinus.stats.sequential import Counts
+from serinus.stats.sequential import Counts, Rates
 
 TUNED = 0.5
 """Prior variance of the mixture: the bound is tightest where the sum's variance is some six times as much, as it is
@@ -61,6 +61,25 @@ def at_most(sums: Sequence[float], stable: float, miss: float, clumped: float = 
         middle = (low + high) / 2
         low, high = (middle, high) if possible(middle) else (low, middle)
     return high
+
+
+def between(sums: Sequence[float], rates: Rates, miss: float, clumped: float = 1.0) -> tuple[float, float]:
+    """The differences canary - stable that the sums leave possible, as (least, most); (-1, 1) before the first block.
+
+    rates: of the arms, as known. miss: the chance that the difference ever was outside. clumped: as in `at_most`.
+    """
+    if not sums:
+        return -1.0, 1.0
+    difference, weight, of_canary, of_stable = sums
+    if rates.stable > 1 / 2:  # `at_most` is about the rarer of two outcomes: here that is the other one
+        other = Rates(1 - rates.stable, 1 - rates.canary)
+        least, most = between((-difference, weight, of_canary, of_stable), other, miss, clumped)
+        return -most, -least
+    swapped = (-difference, weight, of_stable, of_canary)
+    return (
+        -at_most(swapped, rates.canary, miss / 2, clumped),
+        at_most(sums, rates.stable, miss / 2, clumped),
+    )
 
 
 def surprise(missing: float, variance: float, step: float) -> float:

@@ -180,7 +180,7 @@ def _canary(rollout: Rollout, view: View) -> str:
         return f"version {rollout.version}, step {rollout.step + 1}, for {since}: {rollout.step_answers:,} answers"
     place = spec.place(rollout.step, rollout.share)
     wanted = f"{rollout.step_answers:,} answers, at least {spec.min_requests:,} wanted"
-    return f"version {rollout.version}, {place}, for {since} of at most {lasting(spec.step_timeout)}: {wanted}"
+    return f"version {rollout.version}, {place}, for {since} of at most {lasting(spec.patience())}: {wanted}"
 
 
 def _run(view: View) -> Text:

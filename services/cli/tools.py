@@ -8,6 +8,8 @@ from pathlib import Path
 import typer
 
 from serinus import loading
+from serinus.decide import strategy
+from serinus.errors import SpecError
 from serinus.facts import Routing, Variant
 from serinus.render import envoy, gateway, kserve, names
 from serinus.render.shares import copies, shares
@@ -40,7 +42,7 @@ def render(file: Path, target: Target, namespace: str) -> None:
     loop = loading.read(file)
     percent = loop.spec.rollout.course[0]
     new = Variant(2, 0, percent) if loop.spec.rollout.strategy == "shadow" else Variant(2, percent)
-    routing = Routing((Variant(1, 100 - new.weight), new))
+    routing = Routing((Variant(1, 100 - new.weight), new), strategy.sticky(loop.spec.rollout))
     shown = _envoy(loop, routing) if target == Target.envoy else _kubernetes(loop, routing, namespace)
     context.answer(json.dumps(shown).encode())
 
@@ -51,13 +53,15 @@ def _envoy(loop: ModelLoop, routing: Routing) -> dict[str, object]:
     return {
         "bootstrap": envoy.bootstrap(".serinus/envoy", DEFAULTS["envoy"], DEFAULTS["admin"]),
         "clusters": envoy.clusters(".serinus/envoy", loop.name, (1, 2)),
-        "routes": envoy.routes(loop.name, weights, loop.spec.serving.timeout, mirrors),
+        "routes": envoy.routes(loop.name, weights, loop.spec.serving.timeout, mirrors, routing.sticky),
     }
 
 
 def _kubernetes(loop: ModelLoop, routing: Routing, namespace: str) -> dict[str, object]:
     """The InferenceServices and the HTTPRoute of Standard mode, as one List that kubectl takes."""
     platform = Platform(mlflow_url="", prometheus_url="", kfp_url="")  # gateway and domain as they are by default
+    if problems := platform.beyond(loop):
+        raise SpecError(list(problems))
     host = names.host(loop.name, namespace, platform.domain)
     weights, mirrors = {v.version: v.weight for v in routing.variants}, copies(routing, (1, 2))
     timeout = loop.spec.serving.timeout

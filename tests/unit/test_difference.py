@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serinus.stats import difference
-from serinus.stats.sequential import Counts, baseline
+from serinus.stats.sequential import Counts, Rates, baseline
 
 MISS = 0.05
 
@@ -95,3 +95,47 @@ def test_looked_at_all_the_time_it_is_wrong_no_more_often_than_promised(
                 wrong += 1
                 break
     assert wrong <= MISS * seeds
+
+
+def test_before_the_first_block_no_difference_is_excluded() -> None:
+    assert difference.between((), Rates(0.1, 0.1), MISS) == (-1, 1)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 500), st.integers(1, 500), st.floats(0, 1), st.floats(0, 1)), min_size=1),
+    st.floats(0.01, 0.99),
+    st.floats(0.01, 0.99),
+)
+def test_the_interval_holds_what_was_seen_and_is_mirrored_with_the_arms_and_with_the_outcomes(
+    blocks: list[tuple[int, int, float, float]], stable: float, canary: float
+) -> None:
+    counted = [(Counts(n, round(n * a)), Counts(m, round(m * b))) for n, m, a, b in blocks]
+    sums, rates = summed(*counted), Rates(stable, canary)
+    least, most = difference.between(sums, rates, MISS)
+    assert least - 1e-9 <= sums[0] / sums[1] <= most + 1e-9
+    others = summed(*((Counts(s.trials, s.trials - s.bad), Counts(c.trials, c.trials - c.bad)) for s, c in counted))
+    if stable != 1 / 2:
+        mirrored = difference.between(others, Rates(1 - stable, 1 - canary), MISS)
+        assert mirrored == pytest.approx((-most, -least), abs=1e-6)
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.3, 0.9])
+def test_over_all_looks_the_interval_misses_no_difference_and_finds_one_that_is_there(rate: float) -> None:
+    rng, wrong, found = np.random.default_rng(7), 0, 0
+    for _ in range(50):
+        for more in (0.0, 0.1 if rate < 0.5 else -0.1):
+            sums: tuple[float, ...] = ()
+            stable = canary = Counts(0, 0)
+            outside = False
+            for _ in range(60):
+                s, c = (Counts(100, int(rng.binomial(100, r))) for r in (rate, rate + more))
+                sums = difference.grown(sums, s, c)
+                stable = Counts(stable.trials + s.trials, stable.bad + s.bad)
+                canary = Counts(canary.trials + c.trials, canary.bad + c.bad)
+                rates = Rates(*((each.bad + 0.5) / (each.trials + 1) for each in (stable, canary)))
+                least, most = difference.between(sums, rates, MISS)
+                outside = outside or not least <= more <= most
+            wrong += outside
+            found += more != 0 and not least <= 0 <= most
+    assert wrong <= 100 * MISS
+    assert found == 50

@@ -40,6 +40,8 @@ TRANSLATED = {
     ("RolloutSpec", "_rising"): "rollout.steps",
     ("RolloutSpec", "_labelled"): "rollout",
     ("RolloutSpec", "_countable"): "rollout",
+    ("RolloutSpec", "_decidable"): "rollout",
+    ("Experiment", "_known"): "rollout.experiment",
     ("Guardrails", "_named"): "rollout.guardrails.ratios",
     ("Retrain", "_possible"): "drift.retrain",
     ("LoopSpec", "_consistent"): "data",  # and of validation.metric and data.positive, see below

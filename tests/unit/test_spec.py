@@ -250,6 +250,21 @@ def _problems(**parts: Any) -> list[str]:
         ({"rollout": {"strategy": "shadow", "guardrails": {"ratios": [CLICKS]}}},
          "spec.rollout.guardrails.ratios: expected nothing for strategy shadow; what nobody is answered moves no "
          "figure"),
+        ({"rollout": {"strategy": "experiment"}},
+         "spec.rollout.experiment: expected its metric, and the header or cookie that tells users apart; got none"),
+        ({"rollout": {"strategy": "experiment", "experiment": {"metric": "sales", "cookie": "user"},
+                      "guardrails": {"ratios": [CLICKS]}}},
+         "spec.rollout.experiment.metric: expected one of guardrails.ratios (clicks), got 'sales'"),
+        ({"rollout": {"strategy": "experiment", "experiment": {"metric": "sales", "cookie": "user"}}},
+         "spec.rollout.experiment.metric: expected one of guardrails.ratios (none is named), got 'sales'"),
+        ({"rollout": {"experiment": {"metric": "clicks"}}},
+         "spec.rollout.experiment: expected exactly one of header and cookie: by that a user is known"),
+        ({"rollout": {"experiment": {"metric": "clicks", "header": "user id"}}},
+         "spec.rollout.experiment.header: expected a header's or a cookie's name of letters, digits, dots, dashes and "
+         "underscores, got 'user id'"),
+        ({"rollout": {"strategy": "experiment", "experiment": {"metric": "clicks", "cookie": "user", "horizon": "2d"},
+                      "guardrails": {"ratios": [{**CLICKS, "delay": "1d"}]}}},
+         "spec.rollout.guardrails.ratios: clicks: expected a delay of less than half of experiment.horizon, got 1d"),
         ({"rollout": {"guardrails": {"ratios": [{**CLICKS, "numerator": "clicks total"}]}}},
          "spec.rollout.guardrails.ratios.0.numerator: expected a metric's name such as shop_orders_total, "
          "got 'clicks total'"),
