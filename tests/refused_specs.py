@@ -143,6 +143,13 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         {"collect": {}, "rollout": {"guardrails": {"quality": {}}, "stepTimeout": "2d"}}, "spec.labels.delay",
         "expected less than half of rollout.stepTimeout for rollout.guardrails.quality",
     ),
+    "labels that nobody keeps": (
+        {"drift": {"labels": True}}, "spec.drift.labels", "expected `collect` beside it, got none",
+    ),
+    "classes of a number": (
+        {"task": "regression", "validation__metric": "rmse", "collect": {}, "drift": {"labels": True}},
+        "spec.drift.labels", "expected false for regression",
+    ),
     "right and wrong of a number": (
         {
             "task": "regression", "validation__metric": "rmse", "collect": {}, "labels": {"delay": "1m"},

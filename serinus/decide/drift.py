@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from serinus.decide.distributions import SCALES, SCORE, Counts, Distribution, Engine, distribution, enough, judge, known
 from serinus.drift_words import NAMED
-from serinus.facts import Bins, DriftFinding, DriftSign, FeatureDrift, Outcome, Profile, Verdict, Window
+from serinus.facts import Bins, Cell, DriftFinding, DriftSign, FeatureDrift, Outcome, Profile, Verdict, Window
 from serinus.spec import Confirm, DriftSpec
 from serinus.spec.budget import apart
 
@@ -88,6 +89,20 @@ def compare(
         "windows": float(max(bounds)),
     }
     return DriftFinding(version, window, rows, _verdict(spec, found, wanting, figures), found)
+
+
+def of_labels(name: str, cells: Sequence[Cell]) -> Bins | None:
+    """The distribution of the labels of the holdout that `cells` count, as one more to compare; None where there are
+    none: of a regression, or of a version that was made before they were counted.
+    """
+    rows: Counter[str] = Counter()
+    for cell in cells:
+        if cell.truth is not None:
+            rows[cell.truth] += cell.rows
+    if not rows:
+        return None
+    categories = tuple(sorted(rows))
+    return Bins(name, "categorical", categories=categories, counts=(*(rows[one] for one in categories), 0, 0))
 
 
 def held_against(profile: Profile, counted: Sequence[Mapping[str, Counts]]) -> Profile:

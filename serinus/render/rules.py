@@ -61,6 +61,7 @@ _COLLECTED = {
     "labels.source": _set("self.labels.source"),
     "data.source.production": _set("self.data.source.production"),
     "drift.confirm": f"{_set('self.drift')} && self.drift.confirm.detector != 'none'",
+    "drift.labels": f"{_set('self.drift')} && self.drift.labels",
     "rollout.guardrails.quality": _HEARD,
 }
 """What needs predictions to be kept -> whether it is asked for."""
@@ -89,6 +90,11 @@ SPEC: Mapping[str, tuple[Rule, ...]] = {
             "self.task == 'binary-classification' || !(" + _set("self.validation.fairness") + ")",
             "expected nothing but for binary-classification",
             "validation.fairness",
+        ),
+        _rule(
+            f"self.task != 'regression' || !({_set('self.drift')} && self.drift.labels)",
+            "expected false for regression; of classes alone labels are counted by value",
+            "drift.labels",
         ),
         _rule(
             f"self.task != 'regression' || !{_HEARD}",

@@ -61,6 +61,9 @@ class DriftSpec(Part):
     reference: Literal["training", "sameHourLastWeek", "rolling"] = "training"
     """What a window is held against: the training rows, the same hours a week before, or the windows before it. The
     latter two need a champion that served then, and forget what has been so for longer."""
+    labels: bool = False
+    """true: the labels that came in a window are compared with the holdout's, too. It needs `collect`, classes, and
+    labels of all of them: where only one class is ever told, it would always be found in violation."""
     clumps: Literal["measured", "ignored"] = "measured"
     """Whether rows that are alike (of one client, one hour) count for fewer, by how alike they are seen to be."""
     retrain: Retrain = Retrain()

@@ -78,6 +78,8 @@ def _contradictions(spec: LoopSpec) -> Iterator[str]:
     if spec.validation.fairness is not None and spec.task != "binary-classification":
         yield f"validation.fairness: expected nothing for {spec.task}; its rates are of two classes"
     yield from _unheard(spec)
+    if spec.task == "regression" and spec.drift is not None and spec.drift.labels:
+        yield "drift.labels: expected false for regression; of classes alone labels are counted by value"
     if spec.quality is not None and spec.quality.metric is not None and spec.quality.metric not in JUDGED[spec.task]:
         wanted = ", ".join(JUDGED[spec.task])
         yield f"quality.metric: expected one of {wanted} for {spec.task}, got {spec.quality.metric!r}"
@@ -110,6 +112,7 @@ def _uncollected(spec: LoopSpec) -> Iterator[str]:
         ("labels.source", spec.labels.source is not None),
         ("data.source.production", spec.data.source.production is not None),
         ("drift.confirm", spec.drift is not None and spec.drift.confirm.detector != "none"),
+        ("drift.labels", spec.drift is not None and spec.drift.labels),
         ("rollout.guardrails.quality", spec.rollout.guardrails.quality is not None),
     ):
         if asked:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from serinus.facts import Series, Window
+from serinus.decide.counts import LABELLED
+from serinus.facts import UNSEEN, Bins, Series, Window
 from serinus.ports import Metrics
 
 Counts = Mapping[str, int]
@@ -22,6 +23,17 @@ def counted(metrics: Metrics, loop: str, version: int, window: Window) -> tuple[
     names = {series.labels.get("feature", "") for series in features}
     found = {name: _tally(series for series in features if series.labels.get("feature") == name) for name in names}
     return found, _tally(scores)
+
+
+def labelled(metrics: Metrics, loop: str, version: int, window: Window, label: Bins) -> Counts:
+    """The truths that came in the window about the version's answers, by the bins of `label`. Raises what the port
+    does.
+    """
+    rows: Counter[str] = Counter()
+    places = {category: str(place) for place, category in enumerate(label.categories)}
+    for one in metrics.increases(LABELLED, {"loop": loop, "version": str(version)}, window.start, window.end):
+        rows[places.get(one.labels.get("truth", ""), UNSEEN)] += round(one.increase)
+    return rows
 
 
 def _tally(series: Iterable[Series]) -> Mapping[str, int]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from serinus.decide.drift import compare, could_not_look, nothing_to_compare
+from serinus.decide.drift import compare, could_not_look, nothing_to_compare, of_labels
 from serinus.decide.findings import why
 from serinus.decide.keys import run_key
 from serinus.decide.retrain import Ask, drift_asks
 from serinus.decide.shifts import described, told
 from serinus.detectors import TABLE
 from serinus.errors import SerinusError, SpecError, Unavailable
-from serinus.facts import DriftFinding, Profile, Reference, Request, RunRequest, RunState, Window
+from serinus.facts import Bins, DriftFinding, Profile, Reference, Request, RunRequest, RunState, Window
 from serinus.ports import Entry, Ledger, Metrics, ModelStore, Open, Runner
 from serinus.spec import DriftSpec, ModelLoop
 from services.drift import confirm, since, windows
@@ -80,15 +80,20 @@ def look(
 ) -> DriftFinding:
     """The window that ends `now`: what `version` answered in it against `profile`. Raises Unavailable.
 
-    reference: of the version, which knows how much the model goes by each feature.
+    reference: of the version, which knows how much the model goes by each feature, and the holdout's labels.
 
-    A version that serves for less than a window is compared by what it has answered so far.
+    A version that serves for less than a window is compared by what it has answered so far. Labels are compared once
+    there are enough of them in a window: until then they keep nothing from being decided.
     """
     drift = _drift(spec)
     window = Window(now - drift.window, now)
-    about = (metrics, spec.name, version, profile.score.name)
-    counts, older = windows.read(*about, window), windows.before(*about, window)
-    known = windows.reference(drift, profile, metrics, spec.name, version, window, older)
+    counters = _counters(spec, version, profile, metrics, reference)
+    counts = counters.read(window)
+    label = counters.label
+    if label is not None and sum(counts[label.name].values()) < drift.min_rows:
+        counters, label = replace(counters, label=None), None
+    older = windows.before(counters, window)
+    known = windows.reference(drift, _beside(profile, label), counters, window, older)
 
     def compared(parts: Sequence[windows.Counted]) -> DriftFinding:
         scores, engine = counts[profile.score.name], TABLE[drift.detector]
@@ -97,7 +102,7 @@ def look(
     finding = compared(())
     if finding.verdict.outcome == "fail" and drift.clumps == "measured":
         # Rows that are alike make a change less certain and never more so: what passes needs no closer look.
-        finding = compared([counts for _, counts in windows.parts(*about, window)])
+        finding = compared([counts for _, counts in windows.parts(counters, window)])
     importance = reference.importance if reference is not None else ()
     return described(finding, known, counts, importance)
 
@@ -134,10 +139,24 @@ def _find(
         return could_not_look(champion, window, str(error))
     if finding.verdict.outcome == "fail":
         before = history(entry, finding)[:-1]
-        finding = told(since.dated(spec.name, finding, known.contract.profile, metrics, before[-1] if before else None))
+        counters = _counters(spec, champion, known.contract.profile, metrics, known.reference)
+        profile = _beside(known.contract.profile, counters.label)
+        finding = told(since.dated(finding, profile, counters, before[-1] if before else None))
     if finding.verdict.outcome != "fail" or _drift(spec).confirm.detector == "none":
         return finding
     return confirm.second_look(spec, _drift(spec).confirm, known.reference, finding, records)
+
+
+def _counters(
+    spec: ModelLoop, version: int, profile: Profile, metrics: Metrics, reference: Reference | None
+) -> windows.Counters:
+    cells = reference.cells if reference is not None and _drift(spec).labels else ()
+    label = of_labels(spec.spec.data.label, cells)
+    return windows.Counters(metrics, spec.name, version, profile.score.name, label)
+
+
+def _beside(profile: Profile, label: Bins | None) -> Profile:
+    return profile if label is None else replace(profile, features=(*profile.features, label))
 
 
 def _running(entry: Entry) -> bool:

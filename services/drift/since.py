@@ -5,7 +5,6 @@ from __future__ import annotations
 from serinus.decide.shifts import Part, begun
 from serinus.errors import SerinusError
 from serinus.facts import DriftFinding, Profile, Window
-from serinus.ports import Metrics
 from services.drift import windows
 
 PARTS = 8
@@ -15,7 +14,7 @@ WINDOWS = 4
 
 
 def dated(
-    loop: str, finding: DriftFinding, profile: Profile, metrics: Metrics, known: DriftFinding | None
+    finding: DriftFinding, profile: Profile, counters: windows.Counters, known: DriftFinding | None
 ) -> DriftFinding:
     """`finding` with the beginning of what drifted, as far as the counters can be read.
 
@@ -30,7 +29,7 @@ def dated(
     window = finding.window
     for _ in range(WINDOWS):
         try:
-            older = windows.parts(metrics, loop, finding.version, profile.score.name, window, PARTS)
+            older = windows.parts(counters, window, PARTS)
         except SerinusError:
             break
         parts = (*older, *parts)

@@ -6,6 +6,7 @@ import contextlib
 from datetime import datetime
 
 from serinus.adapters.prometheus import PrometheusMetrics
+from serinus.decide.counts import LABELLED
 from serinus.errors import Fatal
 from services import jobs
 from services.drift import job
@@ -20,7 +21,9 @@ def check(at: jobs.At, now: datetime, prometheus: str = "") -> job.Look:
     url = prometheus or at.prometheus_url
     if not url:
         raise Fatal(f"expected Prometheus' URL for {at.spec.name}, got none; name it by --prometheus")
-    with contextlib.closing(PrometheusMetrics(url, TIMEOUT, where=at.where)) as metrics:
+    # Labels are counted by the collector, in its own namespace and for all.
+    instead = {LABELLED: {"loop_namespace": at.where["namespace"]}} if "namespace" in at.where else {}
+    with contextlib.closing(PrometheusMetrics(url, TIMEOUT, where=at.where, instead=instead)) as metrics:
         return job.check(
             at.spec, at.ledger, at.store, metrics, at.runner(), now, models=at.models, records=at.collector
         )

@@ -13,8 +13,9 @@ from serinus.adapters.fakes.ledger import FakeLedger
 from serinus.adapters.fakes.metrics import FakeMetrics
 from serinus.adapters.fakes.registry import FakeRegistry
 from serinus.adapters.fakes.runner import FakeRunner
+from serinus.decide.counts import LABELLED
 from serinus.errors import SpecError, Unavailable
-from serinus.facts import Importance, Reference, Request, RunRecord, RunRequest, Why, Window
+from serinus.facts import Cell, DriftFinding, Importance, Reference, Request, RunRecord, RunRequest, Why, Window
 from serinus.spec import ModelLoop
 from services.drift import job
 from tests.drift_cases import Trained, finding, told, train
@@ -269,3 +270,85 @@ def test_where_a_second_look_is_asked_for_a_violation_alone_asks_for_no_run(worl
         assert "no second look at the rows: there is no collector" in look.finding.verdict.reason
         assert (bool(look.ask), look.run) == (False, None)
     assert [f.name for f in look.finding.features if f.drifted] == ["weight"]
+
+
+# --- labels --------------------------------------------------------------------------------------------------------
+
+HELD = (
+    Cell("kept", "kept", 4, 600, 240.0, 100.0),
+    Cell("returned", "kept", 6, 400, 260.0, 170.0),
+    Cell(None, "", 0, 9, 0, 0),
+)
+KNOWN = Reference(1000, {}, HELD, (), {})
+
+
+def labelled(world: World, **truths: int) -> DriftFinding:
+    """A look beside so many labels that came in the last hour, at a window of 1,000 rows like training."""
+    world.serve(1000)
+    for truth, rows in truths.items():
+        labels = {"loop": world.loop, "version": "1", "truth": truth, "predicted": "kept"}
+        world.metrics.scrape(LABELLED, labels, NOW - timedelta(hours=1), 0)
+        world.metrics.scrape(LABELLED, labels, NOW - timedelta(seconds=1), rows)
+    return job.look(comparing(world), 1, world.trained.contract.profile, world.metrics, NOW, KNOWN)
+
+
+def comparing(world: World) -> ModelLoop:
+    """The loop with labels compared."""
+    spec = world.trained.spec
+    assert spec.spec.drift is not None
+    drift = spec.spec.drift.model_copy(update={"labels": True})
+    return spec.model_copy(update={"spec": spec.spec.model_copy(update={"drift": drift})})
+
+
+def test_labels_like_the_holdouts_are_one_more_distribution_that_has_not_drifted(world: World) -> None:
+    found = labelled(world, kept=305, returned=195)
+    assert found.verdict.outcome == "pass", found.verdict.reason
+    assert [f.name for f in found.features] == ["weight", "price", "shop", "fate", "score"]
+
+
+def test_a_mixture_of_classes_that_changed_is_drift_and_named(world: World) -> None:
+    found = labelled(world, kept=300, returned=700)
+    assert found.verdict.outcome == "fail"
+    assert "fate (PSI" in found.verdict.reason
+    (fate,) = (f for f in found.features if f.drifted)
+    assert fate.shift is not None
+    assert fate.shift.largest in ("kept 60 % to 30 %", "returned 40 % to 70 %")
+
+
+def test_a_class_that_the_holdout_never_had_is_unseen(world: World) -> None:
+    found = labelled(world, kept=580, returned=380, lost=40)
+    (fate,) = (f for f in found.features if f.drifted)
+    assert [sign.test for sign in fate.signs] == ["unseen"]
+
+
+def test_too_few_labels_are_not_compared_and_keep_nothing_from_being_decided(world: World) -> None:
+    found = labelled(world, returned=199)
+    assert found.verdict.outcome == "pass"
+    assert "fate" not in [f.name for f in found.features]
+
+
+def test_labels_are_compared_only_where_the_spec_asks_and_the_version_knows_its_holdout(world: World) -> None:
+    labelled(world, returned=700)
+    profile = world.trained.contract.profile
+    for spec, known in (
+        (world.trained.spec, KNOWN),
+        (comparing(world), None),
+        (comparing(world), replace(KNOWN, cells=())),
+    ):
+        found = job.look(spec, 1, profile, world.metrics, NOW, known)
+        assert (found.verdict.outcome, len(found.features)) == ("pass", 4)
+
+
+def test_a_drift_of_labels_has_a_beginning(world: World, tmp_path: Path) -> None:
+    artifact.save(tmp_path / "knowing", artifact.load(world.trained.directory).estimator, world.trained.contract, KNOWN)
+    world.store.register(world.loop, "second", tmp_path / "knowing", {}, {})
+    world.remember(champion=2)
+    world.serve(1000, version=2)
+    for hours, rows in ((5, 0), (1, 0), (0, 700)):
+        labels = {"loop": world.loop, "version": "2", "truth": "returned", "predicted": "kept"}
+        world.metrics.scrape(LABELLED, labels, NOW - timedelta(hours=hours, seconds=1), rows)
+    found = world.check(spec=comparing(world)).finding
+    (fate,) = (f for f in found.features if f.drifted)
+    assert fate.shift is not None
+    assert fate.shift.since is not None
+    assert "fate" in found.verdict.reason

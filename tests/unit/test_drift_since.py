@@ -13,6 +13,7 @@ from serinus.errors import Unavailable
 from serinus.facts import Bins, DriftFinding, FeatureDrift, Profile, Series, Shift, Verdict, Window
 from services.drift import since
 from services.drift.counts import FEATURES, SCORES
+from services.drift.windows import Counters
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -58,7 +59,7 @@ def finding(*drifted: str, shift: Shift | None = None) -> DriftFinding:
 
 
 def begun(metrics: Counting, *drifted: str, known: DriftFinding | None = None) -> dict[str, Shift | None]:
-    found = since.dated("x", finding(*drifted), PROFILE, metrics, known)
+    found = since.dated(finding(*drifted), PROFILE, Counters(metrics, "x", 1, "score"), known)
     return {one.name: one.shift for one in found.features}
 
 

@@ -29,31 +29,35 @@ def metrics() -> FakeMetrics:
     return made
 
 
+def counters(metrics: FakeMetrics, version: int = 1) -> windows.Counters:
+    return windows.Counters(metrics, "a", version, "score")
+
+
 def test_the_parts_of_a_window_are_the_window(metrics: FakeMetrics) -> None:
-    parts = [counts for _, counts in windows.parts(metrics, "a", 1, "score", WINDOW)]
+    parts = [counts for _, counts in windows.parts(counters(metrics), WINDOW)]
     assert len(parts) == windows.PARTS
-    whole = windows.read(metrics, "a", 1, "score", WINDOW)["score"]["1"]
+    whole = counters(metrics).read(WINDOW)["score"]["1"]
     assert sum(part["score"]["1"] for part in parts) == whole
 
 
 def test_windows_are_read_as_far_back_as_the_version_served(metrics: FakeMetrics) -> None:
-    rows = [window["score"]["1"] for window in windows.before(metrics, "a", 1, "score", WINDOW)]
+    rows = [window["score"]["1"] for window in windows.before(counters(metrics), WINDOW)]
     assert len(rows) == 7
     assert rows == sorted(rows, reverse=True), "oldest first"
     late = Window(NOW - 7 * DAY, NOW - 6 * DAY)
-    assert len(windows.before(metrics, "a", 1, "score", late)) == 2
-    assert windows.before(metrics, "a", 2, "score", WINDOW) == ()
+    assert len(windows.before(counters(metrics), late)) == 2
+    assert windows.before(counters(metrics, 2), WINDOW) == ()
 
 
 def test_a_window_is_held_against_what_the_spec_says(metrics: FakeMetrics) -> None:
-    older = windows.before(metrics, "a", 1, "score", WINDOW)
+    older = windows.before(counters(metrics), WINDOW)
 
     def held(reference: str, window: Window = WINDOW) -> Profile:
         spec = DriftSpec.model_validate({"reference": reference})
-        return windows.reference(spec, PROFILE, metrics, "a", 1, window, older)
+        return windows.reference(spec, PROFILE, counters(metrics), window, older)
 
     assert held("training") is PROFILE
     assert held("rolling").score.counts == (0, sum(window["score"]["1"] for window in older), 0, 0)
-    week = windows.read(metrics, "a", 1, "score", Window(NOW - 8 * DAY, NOW - 7 * DAY))["score"]["1"]
+    week = counters(metrics).read(Window(NOW - 8 * DAY, NOW - 7 * DAY))["score"]["1"]
     assert held("sameHourLastWeek").score.counts == (0, week, 0, 0)
     assert held("sameHourLastWeek", Window(NOW - 9 * DAY, NOW)).rows == 0, "two weeks before, when nobody served"
