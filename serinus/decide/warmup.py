@@ -18,9 +18,11 @@ from serinus.spec import RolloutSpec
 TIMED = frozenset({"latency", "slowdown"})
 """Guardrails whose outcomes are times."""
 
-SETTLED = 3
+SETTLED = 2
 """So many warm-ups after its first traffic whole distributions of times are compared: what is left of being slow at
 first passes no limit any more, and is still a slowdown to a test of the median."""
+WHOLE = frozenset({"slowdown"})
+"""Guardrails that compare them."""
 
 
 def lasts(spec: RolloutSpec) -> timedelta:
@@ -44,11 +46,15 @@ def heard(block: Block, served: datetime | None, warm_up: timedelta) -> Block:
 
 def said(verdicts: Sequence[Verdict], spec: RolloutSpec, served: datetime | None, looked: datetime) -> list[Verdict]:
     """Verdicts on a rollout of which counts up to `looked` are known; those about times say what they leave out."""
-    warm_up = lasts(spec)
-    if served is None or not warm_up:
+    if served is None or not lasts(spec):
         return list(verdicts)
-    if looked < served + warm_up:
-        why = f"the canary warms up until {served + warm_up:%H:%M:%S}; how fast it answers counts from then on"
+    return [_said(v, lasts(spec), served, looked) if v.gate in TIMED else v for v in verdicts]
+
+
+def _said(verdict: Verdict, warm_up: timedelta, served: datetime, looked: datetime) -> Verdict:
+    counts = SETTLED * warm_up if verdict.gate in WHOLE else warm_up
+    if looked < served + counts:
+        why = f"the canary warms up until {served + counts:%H:%M:%S}; how fast it answers counts from then on"
     else:
-        why = f"its first {durations.render(warm_up)} were warm-up and do not count"
-    return [replace(v, reason=f"{v.reason} ({why})") if v.gate in TIMED else v for v in verdicts]
+        why = f"its first {durations.render(counts)} were warm-up and do not count"
+    return replace(verdict, reason=f"{verdict.reason} ({why})")

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from serinus.decide import canary, warmup
-from serinus.facts import Arm, Block, Plan, Rollout, VariantState, Watch
+from serinus.facts import Arm, Block, Plan, Rollout, VariantState, Verdict, Watch
 from serinus.spec import BLUE_GREEN, Guardrails, RolloutSpec
 from tests.unit import loop_cases
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
-SPEC = RolloutSpec(guardrails=Guardrails(slowdown=None))
+SPEC = RolloutSpec(guardrails=Guardrails(slowdown=None), warm_up=timedelta(seconds=30))
 WELL = VariantState(2, ready=True, weight=25)
 AWAY = replace(WELL, ready=False)
 GOOD = Arm(100, 0, 0, 100, 0, times=((0.25, 100), (float("inf"), 0)))
@@ -82,7 +82,8 @@ def test_steps_go_on_while_it_warms_up() -> None:
         (SPEC, 30),
         (RolloutSpec(warm_up=timedelta(0)), 0),
         (RolloutSpec(warm_up=timedelta(seconds=8)), 8),
-        (RolloutSpec(step_timeout=timedelta(seconds=20)), 10),
+        (RolloutSpec(), 10),
+        (RolloutSpec(warm_up=timedelta(seconds=30), step_timeout=timedelta(seconds=20)), 10),
     ],
 )
 def test_warm_up_lasts_as_long_as_the_spec_says_and_at_most_half_of_a_step(spec: RolloutSpec, begins: int) -> None:
@@ -156,7 +157,18 @@ def test_a_new_champion_that_was_away_warms_up_again() -> None:
         assert watch_of(loop_cases.next_(status, seen, now)).served_since == since
 
 
-def test_whole_distributions_of_times_are_compared_three_warm_ups_after_the_first_traffic() -> None:
-    between = warmup.heard(block(SLOW, 89), NOW, warmup.lasts(SPEC)).canary
+def test_whole_distributions_of_times_are_compared_two_warm_ups_after_the_first_traffic() -> None:
+    between = warmup.heard(block(SLOW, 59), NOW, warmup.lasts(SPEC)).canary
     assert (between.timed, between.slow, between.times) == (100, 100, ())
-    assert warmup.heard(block(SLOW, 90), NOW, warmup.lasts(SPEC)).canary == SLOW
+    assert warmup.heard(block(SLOW, 60), NOW, warmup.lasts(SPEC)).canary == SLOW
+
+
+def test_each_guardrail_says_when_it_begins_to_count() -> None:
+    verdicts = [Verdict(gate, "undecided", gate) for gate in ("errors", "latency", "slowdown")]
+    for seconds, told in ((20, ("warms up until 12:00:30", "warms up until 12:01:00")),
+                          (40, ("its first 30s were", "warms up until 12:01:00")),
+                          (70, ("its first 30s were", "its first 1m were"))):  # fmt: skip
+        errors, latency, slowdown = warmup.said(verdicts, SPEC, NOW, NOW + seconds * SECOND)
+        assert errors.reason == "errors"
+        assert told[0] in latency.reason
+        assert told[1] in slowdown.reason

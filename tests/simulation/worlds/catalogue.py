@@ -38,6 +38,8 @@ PATIENT = RolloutSpec(steps=(50,), min_requests=100, step_timeout=timedelta(hour
 """For a loop that is asked every five seconds: half of its traffic, and half a day to convince."""
 SLOW = RolloutSpec(step_timeout=timedelta(hours=1))
 TWENTY = RolloutSpec(steps=(20, 50))
+WARM = RolloutSpec(warm_up=timedelta(seconds=40))
+"""For servers that take two time constants of twenty seconds to answer nearly as fast as they will."""
 NEAR = Latency(median=0.15, sigma=0.6)
 """A fifth of the answers is slower than a quarter of a second."""
 
@@ -77,7 +79,8 @@ IDENTICAL = (
     Case(Scenario("near the threshold, slow spells", latency=replace(NEAR, spell_every=60))),
     Case(Scenario("slow spells, bursty", Load(50, burst=10), latency=replace(NEAR, spell_every=60, spell_for=5))),
     Case(Scenario("pauses, each arm alone", latency=Latency(pause=0.005))),
-    Case(Scenario("warm-up, x 5 for 20 s", warm_up=WarmUp(5, 20))),
+    Case(Scenario("warm-up, x 5 for 5 s", warm_up=WarmUp(5, 5))),
+    Case(Scenario("warm-up, x 5 for 20 s, said so", warm_up=WarmUp(5, 20)), WARM),
     Case(Scenario("counter resets", scraping=Scraping(reset_every=60))),
     Case(Scenario("missed scrapes, 20 %", scraping=Scraping(missed=0.2))),
     Case(Scenario("gaps of one arm", scraping=Scraping(gap_every=30, gap_for=10))),
@@ -94,7 +97,7 @@ IDENTICAL = (
             clusters=(Clusters(every=150), Clusters(every=300, outcome="invalid")),
             latency=Latency(tail=0.03, spell_every=120, pause=0.002),
             scraping=Scraping(missed=0.05, gap_every=120, reset_every=300),
-            warm_up=WarmUp(3, 20),
+            warm_up=WarmUp(3, 5),
         )
     ),
 )
