@@ -145,7 +145,7 @@ class RolloutSpec(Part):
     """The chance that a canary no worse than allowed is thrown back, over the whole rollout."""
     false_promotion_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     """The chance that a canary worse by a guardrail's margin or more is promoted."""
-    warm_up: Duration = timedelta(seconds=10)
+    warm_up: Duration = timedelta(seconds=5)
     """How long after its first traffic, or after its server came back, a version's answers may be slow without being
     judged by that; at most half of stepTimeout. For a server that compiles or fills caches while it answers it is more
     (our own has done so before), 0s: it is judged at once."""

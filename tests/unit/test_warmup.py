@@ -82,7 +82,7 @@ def test_steps_go_on_while_it_warms_up() -> None:
         (SPEC, 30),
         (RolloutSpec(warm_up=timedelta(0)), 0),
         (RolloutSpec(warm_up=timedelta(seconds=8)), 8),
-        (RolloutSpec(), 10),
+        (RolloutSpec(), 5),
         (RolloutSpec(warm_up=timedelta(seconds=30), step_timeout=timedelta(seconds=20)), 10),
     ],
 )
