@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from serinus.errors import Unavailable
 from serinus.facts import Routing, Variant
 from tests.servers.envoy import envoy, predictors, until
 from tests.servers.envoy_loop import LOOP, Local, collect, report
@@ -24,17 +23,7 @@ def local(tmp_path: Path) -> Iterator[Local]:
 
 def copy(local: Local, percent: int) -> None:
     """Have version 1 answer everybody, and version 2 get copies."""
-    target = Routing((Variant(1, 100), Variant(2, 0, percent)))
-
-    def reached() -> bool:
-        try:
-            local.router.apply(LOOP, target)
-            state = local.router.observe(LOOP).variants
-        except Unavailable:
-            return False
-        return [(v.weight, v.mirror, v.ready) for v in state] == [(100, 0, True), (0, percent, True)]
-
-    until(reached, f"copies of {percent} %")
+    local.settle(Routing((Variant(1, 100), Variant(2, 0, percent))))
 
 
 @pytest.mark.parametrize("percent", [30, 100])

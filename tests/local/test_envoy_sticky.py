@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from serinus.errors import Unavailable
 from serinus.facts import Routing, Sticky, Variant
-from tests.servers.envoy import envoy, predictors, until
-from tests.servers.envoy_loop import LOOP, Local
+from tests.servers.envoy import envoy, predictors
+from tests.servers.envoy_loop import Local
 from tests.servers.load import PATH
 
 USERS = 400
@@ -26,17 +25,7 @@ def local(tmp_path: Path) -> Iterator[Local]:
 
 def split(local: Local, percent: int, sticky: Sticky) -> None:
     """Have so many of the users answered by version 2, the others by version 1."""
-    target = Routing((Variant(1, 100 - percent), Variant(2, percent)), sticky)
-
-    def reached() -> bool:
-        try:
-            local.router.apply(LOOP, target)
-            state = local.router.observe(LOOP).variants
-        except Unavailable:
-            return False
-        return [(v.weight, v.ready) for v in state] == [(100 - percent, True), (percent, True)]
-
-    until(reached, f"{percent} % of the users")
+    local.settle(Routing((Variant(1, 100 - percent), Variant(2, percent)), sticky))
 
 
 def answered(local: Local, *headers: dict[str, str]) -> list[int]:

@@ -51,16 +51,21 @@ class Local:
 
     def reach(self, *shares: tuple[int, int]) -> None:
         """Apply until Envoy routes so, all are ready, and nothing else is left."""
+        self.settle(routing(*shares))
+
+    def settle(self, target: Routing) -> None:
+        """The same of a routing with copies, or with users who stay where they are."""
 
         def reached() -> bool:
             try:
-                self.router.apply(LOOP, routing(*shares))
+                self.router.apply(LOOP, target)
                 state = self.router.observe(LOOP).variants
             except Unavailable:  # a machine too busy for Envoy to answer in time: a driver looks again, too
                 return False
-            return {v.version: v.weight for v in state} == dict(shares) and all(v.ready for v in state)
+            seen = tuple(Variant(v.version, v.weight, v.mirror) for v in state)
+            return seen == target.variants and all(v.ready for v in state)
 
-        until(reached, f"routing {shares}")
+        until(reached, f"routing {target}")
 
 
 def collect(got: Load, count: int) -> list[Answer]:
