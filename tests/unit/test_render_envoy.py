@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
-from serinus.facts import Routing, Variant
+import pytest
+
+from serinus.facts import Routing, Sticky, Variant
 from serinus.render import envoy as render
 from serinus.render.envoy import Endpoint
 
@@ -276,6 +279,22 @@ def test_a_share_of_the_requests_is_copied_to_a_version_without_a_weight() -> No
     assert render.routes("flights", {7: 100}, TIMEOUT, {12: 30}) == routes(
         "e2e020594460eb58", split(weighted(7, 100), request_mirror_policies=[copied])
     )
+
+
+@pytest.mark.parametrize(
+    ("by", "policy"),
+    [
+        (Sticky("header", "x-user"), {"header": {"header_name": "x-user"}}),
+        (Sticky("cookie", "sid"), {"cookie": {"name": "sid"}}),
+    ],
+)
+def test_who_stays_with_a_version_is_known_by_a_header_or_a_cookie(by: Sticky, policy: dict[str, object]) -> None:
+    plain: Any = render.routes("flights", {7: 50, 12: 50}, TIMEOUT)
+    sticky: Any = render.routes("flights", {7: 50, 12: 50}, TIMEOUT, sticky=by)
+    route = sticky["resources"][0]["virtual_hosts"][0]["routes"][2]["route"]
+    assert route.pop("hash_policy") == [policy]
+    assert route["weighted_clusters"].pop("use_hash_policy") is True
+    assert sticky["resources"] == plain["resources"]
 
 
 def test_without_a_ready_version_the_route_says_so() -> None:

@@ -236,6 +236,10 @@ def _problems(**parts: Any) -> list[str]:
         ({"collect": {}, "labels": {"delay": "5m"}, "rollout": {"guardrails": {"quality": {}}}},
          "spec.labels.delay: expected less than half of rollout.stepTimeout for rollout.guardrails.quality, "
          "got 5m of 10m; labels would come too late to judge a step by"),
+        ({"task": "regression", "validation": {"metric": "rmse"}, "collect": {}, "drift": {"labels": True}},
+         "spec.drift.labels: expected false for regression; of classes alone labels are counted by value"),
+        ({"drift": {"labels": True}},
+         "spec.drift.labels: expected `collect` beside it, got none; without it no prediction is kept"),
         ({"task": "regression", "validation": {"metric": "rmse"}, "collect": {}, "labels": {"delay": "1m"},
           "rollout": {"guardrails": {"quality": {}}}},
          "spec.rollout.guardrails.quality: expected nothing for regression; only a class is right or wrong"),

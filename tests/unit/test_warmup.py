@@ -117,7 +117,7 @@ def test_of_a_rollout_that_began_under_an_older_version_all_counts() -> None:
 
 
 def test_in_a_watch_a_server_that_is_new_to_traffic_warms_up_for_half_of_it_at_most() -> None:
-    switch = RolloutSpec(steps=BLUE_GREEN, watch=timedelta(seconds=20))
+    switch = SPEC.model_copy(update={"steps": BLUE_GREEN, "watch": timedelta(seconds=20)})
     learned = canary.look(switch, on_trial(step=0), block(Arm(), 0), WELL, NOW + 2 * SECOND).rollout
     begun = Watch(2, NOW + 20 * SECOND, NOW, canary.baseline(learned.evidence), served_since=NOW)
     early, _ = canary.watch(switch, begun, block(SLOW, 8, Arm()))
