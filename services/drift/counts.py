@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from serinus.decide.counts import LABELLED
+from serinus.decide.counts import LABELLED, OTHER
 from serinus.facts import UNSEEN, Bins, Series, Window
 from serinus.ports import Metrics
 
@@ -26,14 +26,20 @@ def counted(metrics: Metrics, loop: str, version: int, window: Window) -> tuple[
 
 
 def labelled(metrics: Metrics, loop: str, version: int, window: Window, label: Bins) -> Counts:
-    """The truths that came in the window about the version's answers, by the bins of `label`. Raises what the port
-    does.
+    """The truths that came in the window about the version's answers, by the bins of `label`; none where the collector
+    has no series for some of the classes, whose shares cannot be told then. Raises what the port does.
     """
+    found = metrics.increases(LABELLED, {"loop": loop, "version": str(version)}, window.start, window.end)
     rows: Counter[str] = Counter()
+    for one in found:
+        rows[one.labels.get("truth", "")] += round(one.increase)
+    if rows[OTHER]:
+        return {}
     places = {category: str(place) for place, category in enumerate(label.categories)}
-    for one in metrics.increases(LABELLED, {"loop": loop, "version": str(version)}, window.start, window.end):
-        rows[places.get(one.labels.get("truth", ""), UNSEEN)] += round(one.increase)
-    return rows
+    counts: Counter[str] = Counter()
+    for truth, labels in rows.items():
+        counts[places.get(truth, UNSEEN)] += labels
+    return counts
 
 
 def _tally(series: Iterable[Series]) -> Mapping[str, int]:

@@ -327,6 +327,12 @@ def test_too_few_labels_are_not_compared_and_keep_nothing_from_being_decided(wor
     assert "fate" not in [f.name for f in found.features]
 
 
+def test_labels_of_classes_that_the_collector_has_no_series_for_are_not_compared(world: World) -> None:
+    found = labelled(world, kept=300, other=700)
+    assert found.verdict.outcome == "pass"
+    assert "fate" not in [f.name for f in found.features]
+
+
 def test_labels_are_compared_only_where_the_spec_asks_and_the_version_knows_its_holdout(world: World) -> None:
     labelled(world, returned=700)
     profile = world.trained.contract.profile
