@@ -76,7 +76,8 @@ def page(cells: Sequence[Cell]) -> str:
     missed = [
         "## Canaries that are worse: missed harms",
         "",
-        "Share of rollouts that promoted the canary all the same.",
+        "Share of rollouts that promoted the canary all the same. Where harm begins after 60 s a judge that is sure "
+        "sooner has promoted by then; what watches a new champion afterwards is not in it.",
         "",
         *table(bad, lambda c: f"{c.promoted:.1%}"),
         "Time from the canary's first traffic to its rollback for harm, median and 95 %:",
@@ -118,12 +119,17 @@ def _time(seconds: float | None) -> str:
     return "never" if seconds is None else f"{seconds:,.0f} s"
 
 
+def kept(path: Path) -> list[Cell]:
+    """The cells of the JSON file."""
+    return [Cell(**c) for c in json.loads(path.read_text())["cells"]]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, default=Path("docs/benchmarks/judges.json"))
     parser.add_argument("--into", type=Path, default=Path("docs/benchmarks"))
     args = parser.parse_args()
-    cells = [Cell(**c) for c in json.loads(args.json.read_text())["cells"]]
+    cells = kept(args.json)
     (args.into / "judges.md").write_text(page(cells))
     plots(cells, args.into)
 

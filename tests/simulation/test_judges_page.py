@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.judges.page import page, plots
+from benchmarks.judges.page import kept, page, plots
 from benchmarks.judges.table import OURS, Cell
 
 GOOD = Cell("constant, 5/s", OURS, False, 400, 0.005, 0.016, 0.01, 0.985, 0.99, 600.0, 900.0, 0.0, 0.1)
@@ -37,3 +37,12 @@ def test_the_plots_are_the_same_bytes_for_the_same_cells(tmp_path: Path) -> None
     assert set(first) == {"judges-false.svg", "judges-hurt.svg"}
     assert first == {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     assert b"twice as slow" in first["judges-hurt.svg"]
+
+
+def test_the_page_and_plots_in_docs_are_what_the_cells_beside_them_make(tmp_path: Path) -> None:
+    docs = Path(__file__).parents[2] / "docs" / "benchmarks"
+    cells = kept(docs / "judges.json")
+    assert (docs / "judges.md").read_text() == page(cells)
+    plots(cells, tmp_path)
+    for name in ("judges-false.svg", "judges-hurt.svg"):
+        assert (docs / name).read_bytes() == (tmp_path / name).read_bytes()
