@@ -103,13 +103,15 @@ def test_the_version_with_which_more_users_order_is_found_while_each_user_keeps_
         loop.until(lambda: loop.weights() == {1: 60, version: 40}, "its share of the users")
         met = len(own.met)
         event = loop.happens("Promoted", at, 180)
-        during = list(own.met.values())[met:-20]
+        during = list(own.met.values())[met:]
     assert "orders: " in event.message
     assert ", better by " in event.message
     assert own.failed == []
-    assert {len(versions) for versions in during} == {1}, "nobody met both versions"
-    share = sum(versions == {version} for versions in during) / len(during)
-    assert abs(share - 0.4) < 5 * (0.24 / len(during)) ** 0.5 + 0.02
+    both = [versions for versions in during if len(versions) > 1]
+    assert len(both) <= 1, "whoever was between its two requests when everybody moved"
+    early = during[:50]
+    share = sum(versions == {version} for versions in early) / len(early)
+    assert abs(share - 0.4) < 5 * (0.24 / len(early)) ** 0.5
     assert loop.status.champion == version
 
 
