@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from services.demo.plots.axis import month_name, months_flown
 from services.demo.plots.drawing import NONE, clock, duration, figure, odds, signed
 from services.demo.plots.drift import LEVELS, drift, features
-from services.demo.plots.evidence import evidence, guardrails, last_verdict, rollouts, told
+from services.demo.plots.evidence import evidence, guardrails, last_verdict, named, rollouts
 from services.demo.plots.judged import judged, total_worth
 from services.demo.plots.quality import counted, mean_gain, quality
 from services.demo.plots.requests import requests
@@ -168,7 +168,7 @@ def page(record: Record) -> str:
             days=_days(record),
             worth=total_worth(record),
             every=record.judged[0].end - record.judged[0].start if record.judged else 0.0,
-            limit=" or ".join(said for _, said in told(record.limits)),
+            limit=named(record.limits),
         )
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from scipy.stats import binom, norm
 
@@ -33,6 +34,21 @@ def _grown(
     return wealth.absorb(spec, known, Block(start, start + timedelta(seconds=seconds), *arms))
 
 
+def _by_look(runs: int, ours: npt.NDArray[np.float64], repeated: npt.NDArray[np.float64]) -> Figures:
+    """Shares of `runs` in which something was found by each look: by our test, and by one of a single look."""
+    return {
+        "looks": np.arange(1, ours.size + 1).tolist(),
+        "ours": (ours / runs).round(4).tolist(),
+        "repeated": (repeated / runs).round(4).tolist(),
+    }
+
+
+def _draw_by_look(axes: Axes, f: Figures, repeated: str, ours: str, promised: str) -> None:
+    axes.plot(f["looks"], f["repeated"], label=repeated)
+    axes.plot(f["looks"], f["ours"], label=ours)
+    axes.axhline(ALPHA, color="black", linewidth=0.8, linestyle=":", label=promised)
+
+
 def looks(rng: np.random.Generator) -> Figures:
     """A canary worse by exactly the margin: the share of rollouts in which a test has cried wolf by a number of looks.
 
@@ -54,17 +70,11 @@ def looks(rng: np.random.Generator) -> Figures:
         error = np.sqrt((one * (1 - one) / 400 + other * (1 - other) / 100) / n)
         over = (other - one - MARGIN) > norm.ppf(1 - ALPHA) * np.maximum(error, 1e-9)
         repeated += np.maximum.accumulate(over)
-    return {
-        "looks": np.arange(1, many + 1).tolist(),
-        "ours": (ours / runs).round(4).tolist(),
-        "repeated": (repeated / runs).round(4).tolist(),
-    }
+    return _by_look(runs, ours, repeated)
 
 
 def _draw_looks(axes: Axes, f: Figures) -> None:
-    axes.plot(f["looks"], f["repeated"], label="z-test at 5 %, repeated at each look")
-    axes.plot(f["looks"], f["ours"], label="Serinus at 5 %")
-    axes.axhline(ALPHA, color="black", linewidth=0.8, linestyle=":", label="promised: 5 %, ever")
+    _draw_by_look(axes, f, "z-test at 5 %, repeated at each look", "Serinus at 5 %", "promised: 5 %, ever")
     axes.set(xlabel="looks so far", ylabel="share of harmless canaries found harmful", ylim=(0, None))
 
 
@@ -187,17 +197,12 @@ def effect(rng: np.random.Generator) -> Figures:
         one, other = counts.cumsum(axis=1) / (users * np.arange(1, many + 1))
         error = np.sqrt((one * (1 - one) + other * (1 - other)) / (users * np.arange(1, many + 1)))
         repeated += np.maximum.accumulate(abs(other - one) > norm.ppf(1 - ALPHA / 2) * error)
-    return {
-        "looks": np.arange(1, many + 1).tolist(),
-        "ours": (ours / runs).round(4).tolist(),
-        "repeated": (repeated / runs).round(4).tolist(),
-    }
+    return _by_look(runs, ours, repeated)
 
 
 def _draw_effect(axes: Axes, f: Figures) -> None:
-    axes.plot(f["looks"], f["repeated"], label="a 95 % interval of one look, looked at again and again")
-    axes.plot(f["looks"], f["ours"], label="Serinus: the interval that holds at every look")
-    axes.axhline(ALPHA, color="black", linewidth=0.8, linestyle=":", label="promised: 5 %")
+    once = "a 95 % interval of one look, looked at again and again"
+    _draw_by_look(axes, f, once, "Serinus: the interval that holds at every look", "promised: 5 %")
     axes.set(xlabel="looks", ylabel="share of equal versions told apart", ylim=(0, None))
 
 

@@ -91,6 +91,11 @@ def told(limits: Mapping[str, float]) -> list[tuple[float, str]]:
     return said
 
 
+def named(limits: Mapping[str, float]) -> str:
+    """The limits in a sentence."""
+    return " or ".join(said for _, said in told(limits))
+
+
 def _limits(drawing: Element, y: Scale, limits: Mapping[str, float]) -> None:
     for limit, said in told(limits):
         add(drawing, "line", x1=_LEFT, x2=_RIGHT, y1=y(limit), y2=y(limit), class_="limit")
@@ -136,7 +141,5 @@ def _strip(drawing: Element, name: str, ticks: Sequence[Tick], x: Scale, y: floa
 def _describe(record: Record, ticks: Sequence[Tick], names: Sequence[str], candidate: Candidate | None) -> str:
     verdicts = [f"{n} {_WORDS.get(v := last_verdict(n, ticks, candidate), v)}" for n in names]
     outcome = candidate.outcome if candidate else "under way"
-    limit = " or ".join(said for _, said in told(record.limits))
-    return (
-        f"At the end: {', '.join(verdicts) or 'nothing was seen'}. Evidence of {limit} rolls back. Outcome: {outcome}."
-    )
+    ended = ", ".join(verdicts) or "nothing was seen"
+    return f"At the end: {ended}. Evidence of {named(record.limits)} rolls back. Outcome: {outcome}."
