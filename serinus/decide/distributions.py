@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from serinus.facts import MISSING, UNSEEN, Bins, DriftSign, FeatureDrift
+from serinus.facts import MISSING, UNSEEN, Alike, Bins, DriftSign, FeatureDrift
 from serinus.spec import DriftSpec
 from serinus.stats import clumps, ordered, rises
 from serinus.stats.distances import psi
@@ -20,6 +20,8 @@ SCALES = (1, 2, 4, 8)
 """So many of the latest windows are also looked at as one."""
 HALF = 0.5  # of a threshold: what the latest window must show itself before the ones it is pooled with count
 RARE = 5.0  # bins of which fewer rows are expected are tested as one (Cochran 1954)
+
+INDEPENDENT = Alike(effect=1.0, correlation=0.0)
 
 Counts = Mapping[str, int]
 """Rows by bin, the bins as `Bins.labels()` names them; a bin that is not there has none."""
@@ -38,6 +40,8 @@ class Distribution:
     alien: tuple[str, ...]  # bins that were counted and that the profile does not have
     parts: tuple[tuple[int, ...], ...]  # of the window, oldest first
     before: tuple[tuple[int, ...], ...]  # the windows before it, oldest first
+    alike: Mapping[str, Alike] = field(default_factory=dict)  # training's rows, by test
+    share: float = 1.0  # of a window, at most 1, that its rows may be as alike as those of a stretch of training are
 
     @property
     def name(self) -> str:
@@ -49,17 +53,6 @@ class Distribution:
         """In the window."""
         return sum(self.current)
 
-    @property
-    def kinds(self) -> tuple[Test, ...]:
-        """The tests that it is put to."""
-        if self.bins.kind == "categorical":
-            return ("shape", "missing", "unseen")
-        return ("shape", "shift") if self.name == SCORE else ("shape", "shift", "missing")
-
-    def place(self, test: Test) -> int:
-        """Where the bin is that `test`, of missing or of unseen values, is about."""
-        return self.bins.labels().index(MISSING if test == "missing" else UNSEEN)
-
     def pool(self, windows: int) -> tuple[int, ...]:
         """The counts of the latest so many windows together."""
         older = self.before[len(self.before) - windows + 1 :]
@@ -67,7 +60,12 @@ class Distribution:
 
 
 def distribution(
-    bins: Bins, counts: Counts, parts: Iterable[Counts] = (), before: Iterable[Counts] = ()
+    bins: Bins,
+    counts: Counts,
+    parts: Iterable[Counts] = (),
+    before: Iterable[Counts] = (),
+    alike: Mapping[str, Alike] | None = None,
+    share: float = 1.0,
 ) -> Distribution:
     """Counts by the bins' labels as `Distribution` holds them."""
     labels = bins.labels()
@@ -76,7 +74,7 @@ def distribution(
         return tuple(one.get(label, 0) for label in labels)
 
     alien = tuple(sorted(label for label, rows in counts.items() if rows and label not in labels))
-    return Distribution(bins, row(counts), alien, tuple(map(row, parts)), tuple(map(row, before)))
+    return Distribution(bins, row(counts), alien, tuple(map(row, parts)), tuple(map(row, before)), alike or {}, share)
 
 
 def judge(
@@ -86,7 +84,7 @@ def judge(
 
     bounds: how many windows are looked at as one -> the p-value below which one test of them is significant.
     """
-    effects = {one.name: {test: _clumps(spec, one, test) for test in one.kinds} for one in ready}
+    effects = {one.name: {test: _effects(spec, one, test) for test in kinds(one.bins)} for one in ready}
     cases = [
         _Case(spec, one, windows, np.asarray(one.pool(windows), dtype=np.float64), effects[one.name])
         for one in ready
@@ -98,7 +96,7 @@ def judge(
     for case, p_shape in zip(cases, p_shapes, strict=True):
         name = case.one.name
         latest = found.setdefault(name, FeatureDrift(name, p_shape, case.effect("shape"), False, clumps=case.clumped))
-        tests = [(test, p_shape if test == "shape" else case.p_value(test)) for test in case.one.kinds]
+        tests = [(test, p_shape if test == "shape" else case.p_value(test)) for test in kinds(case.one.bins)]
         signs = [
             DriftSign(test, case.effect(test), p, case.windows)
             for test, p in tests
@@ -126,7 +124,7 @@ class _Case:
     one: Distribution
     windows: int
     counts: Floats
-    effects: Mapping[Test, float]  # design effects
+    effects: Mapping[Test, _Effects]
 
     @property
     def reference(self) -> Floats:
@@ -134,12 +132,12 @@ class _Case:
 
     @property
     def clumped(self) -> float:
-        return max(self.effects.values())
+        return max(effects.window for effects in self.effects.values())
 
     @property
     def table(self) -> tuple[list[int], list[int]]:
         """What the chi-squared test takes: rows for as many as they tell, rare bins as one."""
-        before, now = self.reference / self._ours("shape"), self.counts / self.effects["shape"]
+        before, now = self._rows("shape")
         scale = now.sum() / before.sum()
         rare = before * scale < RARE
         # Still rare together: what chi-squared would make of them is no p-value.
@@ -159,17 +157,17 @@ class _Case:
         if test == "shift":
             values = len(self.one.bins.edges) + 1
             return ordered.deviations(float(ordered.superiority(self.reference[:values], self.counts[:values]).chance))
-        place = self.one.place(test)
-        return float(self.counts[place] / self.counts.sum() - self.reference[place] / self.reference.sum())
+        at = place(self.one.bins, test)
+        return float(self.counts[at] / self.counts.sum() - self.reference[at] / self.reference.sum())
 
     def p_value(self, test: Test) -> float:
         """Of the tests but the chi-squared one."""
-        before, now = self.reference / self._ours(test), self.counts / self.effects[test]
+        before, now = self._rows(test)
         if test == "shift":
             values = len(self.one.bins.edges) + 1
             return ordered.p_value(float(ordered.superiority(before[:values], now[:values]).z))
-        place = self.one.place(test)
-        return float(rises.p_value(before[place], before.sum(), now[place], now.sum()))
+        at = place(self.one.bins, test)
+        return float(rises.p_value(before[at], before.sum(), now[at], now.sum()))
 
     def large(self, test: Test) -> bool:
         """Whether the change is large enough; of several windows half of it in the latest, too, if it can tell."""
@@ -180,9 +178,10 @@ class _Case:
         latest = replace(self, windows=1, counts=np.asarray(self.one.current, dtype=np.float64)).effect(test)
         return _over(test, size, bound) and _over(test, latest if latest * size > 0 else 0.0, HALF * bound)
 
-    def _ours(self, test: Test) -> float:
-        """The design effect of the reference: training rows are taken for independent, earlier windows are as this."""
-        return 1.0 if self.spec.reference == "training" else self.effects[test]
+    def _rows(self, test: Test) -> tuple[Floats, Floats]:
+        """The reference's and the window's, as many as tell."""
+        effects = self.effects[test]
+        return self.reference / effects.reference, self.counts / effects.window
 
 
 def _over(test: Test, size: float, bound: float) -> bool:
@@ -197,10 +196,18 @@ def _p_shapes(cases: Sequence[_Case], p_values: Engine) -> list[float]:
     return [next(found) if ask else 1.0 for ask in asked]
 
 
-def _clumps(spec: DriftSpec, one: Distribution, test: Test) -> float:
-    """The design effect as the window's parts show it, or the windows before it where these show a larger one."""
+@dataclass(frozen=True)
+class _Effects:
+    """Design effects: as many rows as tell what one independent row does."""
+
+    window: float
+    reference: float
+
+
+def _effects(spec: DriftSpec, one: Distribution, test: Test) -> _Effects:
+    """As the window's parts show it, the windows before it, or stretches of training: the largest counts."""
     if spec.clumps == "ignored":
-        return 1.0
+        return _Effects(1.0, 1.0)
     # Of the windows before, the largest difference may be the change that is looked for; but of a rare value it is what
     # tells that it comes in clumps.
     sides = ((one.parts, clumps.SPANS, 0), (one.before, (1,), 1 if test in ("shape", "shift") else 0))
@@ -212,14 +219,29 @@ def _clumps(spec: DriftSpec, one: Distribution, test: Test) -> float:
                 found.append(float(clumps.whole(table, spans, spared=spared)))
             else:
                 columns = slice(len(one.bins.edges) + 1) if test == "shift" else slice(None)
-                found.append(float(clumps.linear(table[:, columns], _weights(one, test), spans, spared=spared)))
-    return max(found)
+                found.append(float(clumps.linear(table[:, columns], weights(one.bins, test), spans, spared=spared)))
+    known = one.alike.get(test, INDEPENDENT)
+    window = max(*found, 1 + known.correlation * max(one.rows * one.share - 1, 0))
+    # Earlier windows as the reference are as this one.
+    return _Effects(window, known.effect if spec.reference == "training" else window)
 
 
-def _weights(one: Distribution, test: Test) -> Floats:
+def weights(bins: Bins, test: Test) -> Floats:
     """What a bin counts for in the mean that a test is about: its rank in the reference, or whether it is the one."""
-    counts = np.asarray(one.bins.counts, dtype=np.float64)
+    counts = np.asarray(bins.counts, dtype=np.float64)
     if test == "shift":
-        values = counts[: len(one.bins.edges) + 1]
+        values = counts[: len(bins.edges) + 1]
         return np.asarray(np.cumsum(values) - values / 2)
-    return np.asarray(np.arange(counts.size) == one.place(test), dtype=np.float64)
+    return np.asarray(np.arange(counts.size) == place(bins, test), dtype=np.float64)
+
+
+def place(bins: Bins, test: Test) -> int:
+    """Where the bin is that `test`, of missing or of unseen values, is about."""
+    return bins.labels().index(MISSING if test == "missing" else UNSEEN)
+
+
+def kinds(bins: Bins) -> tuple[Test, ...]:
+    """The tests that a distribution is put to."""
+    if bins.kind == "categorical":
+        return ("shape", "missing", "unseen")
+    return ("shape", "shift") if bins.name == SCORE else ("shape", "shift", "missing")

@@ -6,9 +6,31 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from serinus.decide.distributions import SCALES, SCORE, Counts, Distribution, Engine, distribution, enough, judge, known
+from serinus.decide.distributions import (
+    SCALES,
+    SCORE,
+    Counts,
+    Distribution,
+    Engine,
+    distribution,
+    enough,
+    judge,
+    kinds,
+    known,
+)
 from serinus.drift_words import NAMED
-from serinus.facts import Bins, Cell, DriftFinding, DriftSign, FeatureDrift, Outcome, Profile, Verdict, Window
+from serinus.facts import (
+    Bins,
+    Cell,
+    DriftFinding,
+    DriftSign,
+    FeatureDrift,
+    Outcome,
+    Profile,
+    Stretches,
+    Verdict,
+    Window,
+)
 from serinus.spec import Confirm, DriftSpec
 from serinus.spec.budget import apart
 
@@ -39,12 +61,14 @@ def compare(
     window: Window,
     parts: Sequence[Mapping[str, Counts]] = (),
     before: Sequence[Mapping[str, Counts]] = (),
+    stretches: Stretches | None = None,
 ) -> DriftFinding:
     """The finding over `window`, from the rows counted in it for each of the features and for the score.
 
     Pure, and its cost does not grow with the rows. `parts` are the counts of the window's parts in the order of time
     and `before` those of as long windows before it, oldest first, both by distribution (`SCORE` for the score's) and
     bin. Both may be left out: rows are then taken to be independent, and a drift too slow for one window is not seen.
+    `stretches` tell how unlike each other windows are in which nothing has changed; without, that is not known.
 
     A distribution (a feature's, or the score's) has drifted when one of its tests is significant and its change large
     enough: `psi` for the shape of the histogram, `shift` for numbers that have become larger or smaller, `missing` for
@@ -60,12 +84,16 @@ def compare(
     version's, which is an `error`.
     """
     counted = {**features, SCORE: score}
+    length = (window.end - window.start).total_seconds()
+    share = min(stretches.seconds / length, 1.0) if stretches is not None else 1.0
     pairs = [
         distribution(
             bins,
             counted.get(bins.name, {}),
             (part.get(bins.name, {}) for part in parts),
             (older.get(bins.name, {}) for older in before),
+            stretches.alike.get(bins.name) if stretches is not None else None,
+            share,
         )
         for bins in (*profile.features, profile.score)
     ]
@@ -154,7 +182,7 @@ def nothing_to_compare(window: Window, reason: str) -> DriftFinding:
 
 def _bounds(spec: DriftSpec, pairs: Sequence[Distribution]) -> dict[int, float]:
     """By how many windows are looked at as one: the p-value below which one test of one distribution is significant."""
-    tests = sum(len(pair.kinds) for pair in pairs)
+    tests = sum(len(kinds(pair.bins)) for pair in pairs)
     most = max(len(pair.before) for pair in pairs) + 1
     # The windows before are themselves the reference when it is not training.
     scales = [scale for scale in SCALES if scale <= most] if spec.reference == "training" else [1]

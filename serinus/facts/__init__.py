@@ -6,7 +6,7 @@ Times are timezone-aware UTC datetimes, durations `timedelta`, probabilities in 
 from __future__ import annotations
 
 from serinus.facts.audit import AuditEntry, Deed
-from serinus.facts.drift import DriftFinding, DriftSign, FeatureDrift, Shift
+from serinus.facts.drift import Alike, DriftFinding, DriftSign, FeatureDrift, Shift, Stretches
 from serinus.facts.lineage import Code, Lineage, Origin, Papers, Served
 from serinus.facts.looks import AliasMove, Plan, World, Writer
 from serinus.facts.memory import (
@@ -82,6 +82,7 @@ __all__ = [
     "UNSEEN",
     "Alias",
     "AliasMove",
+    "Alike",
     "Arm",
     "AuditEntry",
     "Bins",
@@ -141,6 +142,7 @@ __all__ = [
     "SpecKept",
     "Status",
     "Sticky",
+    "Stretches",
     "Taken",
     "Tally",
     "TallyQuestion",

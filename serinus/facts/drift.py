@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from serinus.facts.verdicts import Verdict, Window
+
+
+@dataclass(frozen=True)
+class Alike:
+    """What one test of one distribution has to know of rows that a version learned from: how alike they were."""
+
+    effect: float  # design effect: as many rows as told what one independent row does
+    correlation: float  # of any two rows of the same stretch, beyond the clumps within it
+
+
+@dataclass(frozen=True)
+class Stretches:
+    """How unlike each other stretches of training were, while nothing changed."""
+
+    seconds: float  # how long a stretch is: a drift window, when the version was made
+    alike: Mapping[str, Mapping[str, Alike]]  # by distribution (of the score: on the holdout), then by test
 
 
 @dataclass(frozen=True)

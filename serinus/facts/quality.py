@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from serinus.facts.drift import Stretches
 from serinus.facts.models import FairnessGap
 from serinus.facts.records import Cell, Value
 from serinus.facts.verdicts import Verdict, Window
@@ -64,6 +65,7 @@ class Reference:
     regions: tuple[Region, ...]
     sample: Mapping[str, tuple[Value, ...]]  # column -> values of some training rows, for a second look at drift
     importance: tuple[Importance, ...] = ()  # of each feature; empty: made before it was measured
+    stretches: Stretches | None = None  # None: training had too few of them, or it was made before they were counted
 
 
 Changed = Literal["concept", "data", "both", "unclear"]

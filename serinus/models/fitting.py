@@ -82,7 +82,7 @@ def _draft(spec: ModelLoop, train: pd.DataFrame, dataset: Dataset) -> Contract:
     fields = [Field(n, "numeric", bool(train[n].isna().any())) for n in data.features.numeric]
     fields += [Field(n, "categorical", bool(train[n].isna().any())) for n in data.features.categorical]
     features = [bins.numeric(n, train[n].to_numpy(dtype=np.float64)) for n in data.features.numeric]
-    features += [bins.categorical(n, _texts(train[n])) for n in data.features.categorical]
+    features += [bins.categorical(n, texts(train[n])) for n in data.features.categorical]
     return Contract(
         loop=spec.name,
         task=spec.spec.task,
@@ -151,7 +151,8 @@ def _completed(contract: Contract, estimator: Any, train: pd.DataFrame, holdout:
     )
 
 
-def _texts(values: pd.Series[Any]) -> list[str | None]:
+def texts(values: pd.Series[Any]) -> list[str | None]:
+    """A column of categories; None means missing."""
     return [_text(value) for value in values.tolist()]
 
 

@@ -7,6 +7,10 @@ window counts for as many rows fewer, which is the first-order correction of chi
 Neighbouring parts are compared, since what moves slowly (the hour of the day, a drift under way) cancels in their
 difference and is no clump; and runs of parts as well, as a clump may last for more than one.
 
+What is alike for a whole window does not show in its parts: a day unlike other days. It shows in how stretches of
+training as long as a window differ from each other by more than their parts do, and weighs the more the more rows a
+window has: by the correlation of any two of them, 1 + (rows - 1) * correlation (Kish 1965).
+
 Sources: Kish, "Survey Sampling" (1965); Rao & Scott, "The analysis of categorical data from complex sample surveys"
 (1981) and "On chi-squared tests for multiway contingency tables with cell proportions estimated from survey data"
 (1984); von Neumann, "Distribution of the ratio of the mean square successive difference to the variance" (1941).
@@ -14,7 +18,9 @@ Sources: Kish, "Survey Sampling" (1965); Rao & Scott, "The analysis of categoric
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +75,32 @@ def whole(parts: npt.ArrayLike, spans: Sequence[int] = SPANS, *, spared: int = 0
         ratio = np.where(chance > 0, squares / np.where(chance > 0, chance, 1), np.nan)
         most = np.maximum(most, _mean(ratio, np.asarray(free, dtype=np.float64), spared))
     return most
+
+
+class Alike(NamedTuple):
+    """Of the rows of many stretches of time."""
+
+    effect: Floats  # the design effect, 1 at least, of all of them
+    correlation: Floats  # of any two rows of a stretch, beyond the clumps within it; 0 where chance may be all
+
+
+def alike(stretches: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Alike:
+    """How alike rows of the same stretch are, from how stretches differ from each other and their parts from the next.
+
+    stretches: counts by bin, shape (stretches, parts, bins), in the order of time; weights: as in `linear`, None for
+    the shares of all bins as in `whole`. What chance may show is taken off the correlation: a window may have many
+    times the rows of a stretch, and makes as many times of it. Of one shape, that of `weights` without its bins.
+    """
+    counts = np.asarray(stretches, dtype=np.float64)
+    between, within = counts.sum(axis=1), counts.reshape(-1, counts.shape[-1])
+    if weights is None:
+        effect, clumped = whole(between, (1,)), whole(within, (1,))
+    else:
+        effect, clumped = linear(between, weights, (1,)), linear(within, weights, (1,))
+    there = int((between.sum(axis=-1) > 0).sum())
+    rows, chance = counts.sum() / max(there, 1), math.sqrt(3 / (max(there - 1, 0) + PRIOR))
+    beyond = np.maximum(effect - clumped * (1 + chance), 0) / max(rows, 1)
+    return Alike(effect, np.asarray(np.minimum(beyond, 1.0)))
 
 
 def _runs(counts: Floats, span: int) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 
 from serinus import artifact, models, sources
 from serinus.errors import ArtifactError
-from serinus.models import importance, reference, scoring
+from serinus.models import importance, reference, scoring, stretches
 from serinus.spec import ModelLoop
 
 
@@ -34,6 +34,7 @@ def run(loop: str, folder: str, dataset: Path, out: Path) -> str:
         importance=importance.measure(
             contract, estimator, holdout, spec.spec.validation.metric, spec.spec.training.seed
         ),
+        stretches=stretches.measure(spec, contract, estimator, learned, holdout),
     )
     digest = artifact.save(out, estimator, contract, said)
     _proven(artifact.load(out, spec.spec.training.trust, code))

@@ -80,7 +80,8 @@ def look(
 ) -> DriftFinding:
     """The window that ends `now`: what `version` answered in it against `profile`. Raises Unavailable.
 
-    reference: of the version, which knows how much the model goes by each feature, and the holdout's labels.
+    reference: of the version, which knows how much the model goes by each feature, the holdout's labels, and how
+    unlike each other stretches of training were.
 
     A version that serves for less than a window is compared by what it has answered so far. Labels are compared once
     there are enough of them in a window: until then they keep nothing from being decided.
@@ -96,8 +97,10 @@ def look(
     known = windows.reference(drift, _beside(profile, label), counters, window, older)
 
     def compared(parts: Sequence[windows.Counted]) -> DriftFinding:
-        scores, engine = counts[profile.score.name], TABLE[drift.detector]
-        return compare(drift, version, known, counts, scores, p_values=engine, window=window, parts=parts, before=older)
+        return compare(
+            drift, version, known, counts, counts[profile.score.name], p_values=TABLE[drift.detector], window=window,
+            parts=parts, before=older, stretches=reference.stretches if reference is not None else None,
+        )  # fmt: skip
 
     finding = compared(())
     if finding.verdict.outcome == "fail" and drift.clumps == "measured":

@@ -23,8 +23,9 @@ from scipy.stats import chi2
 from serinus.decide.distributions import SCALES, SCORE
 from serinus.decide.drift import compare, level
 from serinus.decide.retrain import drift_asks
+from serinus.decide.stretches import alike
 from serinus.detectors import TABLE
-from serinus.facts import MISSING, Bins, DriftFinding, Profile, Verdict, Window
+from serinus.facts import MISSING, Bins, DriftFinding, Profile, Stretches, Verdict, Window
 from serinus.spec import DriftSpec
 from serinus.spec.budget import apart
 from serinus.stats.ordered import superiority
@@ -37,7 +38,7 @@ TESTS = 15 * 3 + 2
 BINS = 10  # beside missing and unseen
 DAY, HOUR, LOOKBACK = 24, timedelta(hours=1), 8 * 24  # the latter: hours that a look may go back
 SPAN = 30 * 24  # hours that are made at once
-REFERENCE = 20_000  # rows that the profile is made of
+REFERENCE, LEARNED = 20_000, 60  # rows that the profile is made of, and their days
 ABSENT = 0.002  # share of missing values in every feature
 SLACK = 4.0  # a look is a suspect by p-values of so many times the bound
 PASSED = Verdict("drift", "pass", "no change that is large enough")
@@ -128,25 +129,34 @@ def shifted(world: World, by: float, place: int = 3) -> World:
     return made
 
 
-def profiles(world: World, seed: int, days: int = 400) -> Iterator[Profile]:
-    """What training saw of the world, drawn again and again: rows of so many days, each for itself."""
+@dataclass(frozen=True)
+class Learned:
+    """What training saw of a world."""
+
+    profile: Profile
+    stretches: Stretches
+
+
+def learned(world: World, seed: int, days: int = LEARNED) -> Iterator[Learned]:
+    """The same number of rows, of so many days, again and again."""
     rng = np.random.default_rng([seed, 1])
-    counts = world(rng, REFERENCE, days * DAY).sum(axis=0)
-    shares = counts / counts.sum(axis=-1, keepdims=True)
     while True:
-        drawn = rng.multinomial(REFERENCE, shares)
+        counts = world(rng, REFERENCE // days, days * DAY)
         bins = [
             Bins(name, "numeric", tuple(EDGES.tolist()), counts=tuple(row.tolist()))
-            for name, row in zip(NAMES, drawn, strict=True)
+            for name, row in zip(NAMES, counts.sum(axis=0), strict=True)
         ]
-        yield Profile(REFERENCE, tuple(bins[:-1]), bins[-1])
+        by_day = counts.reshape(days, DAY, *counts.shape[1:])
+        known = {one.name: alike(one, by_day[:, :, at]) for at, one in enumerate(bins)}
+        rows = int(counts.sum()) // len(NAMES)
+        yield Learned(Profile(rows, tuple(bins[:-1]), bins[-1]), Stretches(timedelta(days=1).total_seconds(), known))
 
 
 def years(spec: DriftSpec, world: World, rows: int, many: float, seed: int = 0) -> Told:
     """So many years of the world looked at as `spec` says (its window a day, `every` whole hours), in stretches of a
-    month, each with a profile of its own.
+    month, each with a training of its own.
     """
-    rng, made = np.random.default_rng([seed, 2]), profiles(world, seed)
+    rng, made = np.random.default_rng([seed, 2]), learned(world, seed)
     every = spec.every // HOUR
     looks = violations = asks = 0
     for _ in range(round(many * 365 * DAY / SPAN)):
@@ -155,10 +165,10 @@ def years(spec: DriftSpec, world: World, rows: int, many: float, seed: int = 0) 
     return Told(looks, violations, asks, None)
 
 
-def stretch(spec: DriftSpec, known: Profile, counts: Counts, every: int) -> Told:
+def stretch(spec: DriftSpec, known: Learned, counts: Counts, every: int) -> Told:
     """All looks of one stretch of hours, of which the first `LOOKBACK` are only looked back at."""
     ends = np.arange(LOOKBACK + every, len(counts) + 1, every)
-    suspects = set(ends[could(spec, known, counts, ends)].tolist())
+    suspects = set(ends[could(spec, known.profile, counts, ends)].tolist())
     findings: list[DriftFinding] = []
     violations, asks, first, ended = 0, 0, None, None
     for place, end in enumerate(ends.tolist()):
@@ -176,7 +186,7 @@ def stretch(spec: DriftSpec, known: Profile, counts: Counts, every: int) -> Told
     return Told(len(ends), violations, asks, first)
 
 
-def look(spec: DriftSpec, known: Profile, counts: Counts, end: int) -> DriftFinding:
+def look(spec: DriftSpec, known: Learned, counts: Counts, end: int) -> DriftFinding:
     """The real comparison of the day that ends with hour `end`, with its parts and the windows before it."""
     now = BEGIN + end * HOUR
     windows = [_told(counts[at - DAY : at].sum(axis=0)) for at in range(end, end - LOOKBACK, -DAY)]
@@ -184,13 +194,14 @@ def look(spec: DriftSpec, known: Profile, counts: Counts, end: int) -> DriftFind
     return compare(
         spec,
         1,
-        known,
+        known.profile,
         windows[0],
         windows[0][SCORE],
         p_values=TABLE["scipy"],
         window=Window(now - spec.window, now),
         parts=parts,
         before=windows[:0:-1],
+        stretches=known.stretches,
     )
 
 

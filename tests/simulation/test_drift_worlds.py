@@ -39,7 +39,7 @@ def test_a_feature_that_moved_a_quarter_of_a_deviation_is_found_in_its_first_win
     found = []
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        known = next(worlds.profiles(worlds.independent, seed, 30))
+        known = next(worlds.learned(worlds.independent, seed))
         counts = worlds.independent(rng, 2_000, worlds.LOOKBACK)
         moved = worlds.shifted(worlds.independent, 0.25)(rng, 2_000, worlds.DAY)
         counts[-worlds.DAY :] = moved
@@ -49,10 +49,10 @@ def test_a_feature_that_moved_a_quarter_of_a_deviation_is_found_in_its_first_win
 
 def test_what_is_no_suspect_passes() -> None:
     """The looks that a stretch leaves out by the size of the change alone."""
-    rng, known = np.random.default_rng(3), next(worlds.profiles(worlds.lasting, 3, 30))
+    rng, known = np.random.default_rng(3), next(worlds.learned(worlds.lasting, 3))
     counts = worlds.lasting(rng, 400, worlds.LOOKBACK + 10 * worlds.DAY)
     ends = np.arange(worlds.LOOKBACK + worlds.DAY, len(counts) + 1, worlds.DAY)
-    could = worlds.could(DAILY, known, counts, ends)
+    could = worlds.could(DAILY, known.profile, counts, ends)
     for end, suspect in zip(ends.tolist(), could.tolist(), strict=True):
         finding = worlds.look(DAILY.model_copy(update={"clumps": "ignored"}), known, counts, end)
         assert suspect or finding.verdict.outcome == "pass"

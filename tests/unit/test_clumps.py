@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy.stats import norm
 
 from serinus.stats import clumps
 
@@ -69,3 +70,38 @@ def test_many_distributions_are_told_at_once() -> None:
     assert found.shape == (3, 2)
     assert float(found[1, 1]) == pytest.approx(float(clumps.linear(made[1, 1], RANKS)))
     assert float(clumps.whole(made)[2, 0]) == pytest.approx(float(clumps.whole(made[2, 0])))
+
+
+def days(rng: np.random.Generator, rows: int, moods: float, each: int = 1, many: int = 60) -> npt.NDArray[np.int64]:
+    """Days of 24 parts; a day's values are larger by a number of its own, `moods` standard deviations wide."""
+    edges = norm.ppf(np.arange(1, 10) / 10)
+    shifts = moods * rng.normal(size=(many, 1, 1))
+    shares = np.diff(norm.cdf(edges - shifts), prepend=0.0, append=1.0)
+    found: npt.NDArray[np.int64] = each * rng.multinomial(rows // 24 // each, np.broadcast_to(shares, (many, 24, 10)))
+    return found
+
+
+@pytest.mark.parametrize("rows", [480, 2400])
+def test_days_unlike_other_days_show_in_the_correlation_of_their_rows_whatever_their_number(rows: int) -> None:
+    """A tenth of a deviation wide: a hundredth of a row's variance, 0.95 of which the ranks of ten bins see."""
+    rng = np.random.default_rng(7)
+    found = [clumps.alike(days(rng, rows, 0.1), RANKS) for _ in range(20)]
+    assert 0.007 < np.mean([one.correlation for one in found]) < 0.018
+    assert float(found[0].effect) > 0.004 * rows
+
+
+@pytest.mark.parametrize("each", [1, 20])
+def test_days_like_other_days_have_none_whether_their_rows_come_in_clumps_or_not(each: int) -> None:
+    rng = np.random.default_rng(8)
+    found = [clumps.alike(days(rng, 2400, 0.0, each), RANKS) for _ in range(20)]
+    assert np.mean([one.correlation * 2400 for one in found]) < 0.15 * each
+    assert 0.9 * each < np.mean([one.effect for one in found]) < 1.6 * each
+    assert float(clumps.alike(days(rng, 2400, 0.0, each)).correlation) * 2400 < each
+
+
+def test_stretches_without_rows_say_nothing_and_rows_that_are_all_alike_are_so_at_most() -> None:
+    empty = np.zeros((6, 24, 10), dtype=int)
+    assert [float(one) for one in clumps.alike(empty, RANKS)] == [1.0, 0.0]
+    one_each = empty.copy()
+    one_each[range(6), 0, range(6)] = 100
+    assert clumps.alike(one_each, RANKS).correlation <= 1.0

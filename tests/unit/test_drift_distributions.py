@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from serinus.decide.drift import compare, held_against, level
 from serinus.detectors import TABLE
-from serinus.facts import Bins, DriftFinding, DriftSign, Profile, Window
+from serinus.facts import Alike, Bins, DriftFinding, DriftSign, Profile, Stretches, Window
 from serinus.spec import DriftSpec
 
 END = datetime(2026, 1, 2, tzinfo=UTC)
@@ -42,10 +42,11 @@ def found(
     parts: Sequence[Counts] = (),
     before: Sequence[Counts] = (),
     profile: Profile = PROFILE,
+    stretches: Stretches | None = None,
 ) -> DriftFinding:
     return compare(
         spec or DriftSpec(), 4, profile, now, now["score"], p_values=TABLE["scipy"], window=WINDOW, parts=parts,
-        before=before,
+        before=before, stretches=stretches,
     )  # fmt: skip
 
 
@@ -123,6 +124,35 @@ def test_windows_that_differ_from_each_other_make_a_change_less_certain() -> Non
     assert found(window(shift=0.3), before=swinging).verdict.outcome == "pass"
     assert found(window(shift=0.3), before=[window() for _ in range(7)]).verdict.outcome == "fail"
     assert found(window(shift=0.3), before=[*(window() for _ in range(5)), window(shift=0.3)]).verdict.outcome == "fail"
+
+
+def days(correlation: float, effect: float = 1.0, hours: int = 24) -> Stretches:
+    """Training whose rows of so many hours are alike in the mean of temp."""
+    return Stretches(hours * 3600.0, {"temp": {"shift": Alike(effect, correlation)}})
+
+
+def test_where_days_of_training_were_unlike_each_other_a_day_tells_less() -> None:
+    now = window(shift=0.25)
+    assert found(now, stretches=days(0.0)).verdict.outcome == "fail"
+    unlike = found(now, stretches=days(0.01))
+    assert unlike.verdict.outcome == "pass"
+    assert unlike.features[0].clumps == pytest.approx(1 + 2000 * 0.01, rel=1e-6)
+    assert found(now, DriftSpec(clumps="ignored"), stretches=days(0.01)).verdict.outcome == "fail"
+    assert found(window(shift=1.0), stretches=days(0.01)).verdict.outcome == "fail", "no day was so far off"
+
+
+def test_a_window_of_several_stretches_has_rows_that_are_as_alike_as_those_of_one() -> None:
+    quarter, week = (found(window(shift=0.25), stretches=days(0.01, hours=hours)) for hours in (6, 7 * 24))
+    assert quarter.features[0].clumps == pytest.approx(1 + 500 * 0.01, rel=0.01)
+    assert week.features[0].clumps == pytest.approx(1 + 2000 * 0.01, rel=0.01)
+
+
+def test_training_rows_that_are_alike_are_an_uncertain_reference_but_other_windows_are_no_training() -> None:
+    now = window(shift=0.25)
+    sure, unsure = (found(now, stretches=days(0.0, effect)) for effect in (1.0, 100.0))
+    assert (sure.verdict.outcome, unsure.verdict.outcome) == ("fail", "pass")
+    rolling = found(now, DriftSpec(reference="rolling"), before=[window()] * 2, stretches=days(0.0, 100.0))
+    assert rolling.verdict.outcome == "fail"
 
 
 def test_what_is_too_little_in_one_window_is_seen_in_several() -> None:

@@ -15,7 +15,19 @@ from serinus.adapters.fakes.registry import FakeRegistry
 from serinus.adapters.fakes.runner import FakeRunner
 from serinus.decide.counts import LABELLED
 from serinus.errors import SpecError, Unavailable
-from serinus.facts import Cell, DriftFinding, Importance, Reference, Request, RunRecord, RunRequest, Why, Window
+from serinus.facts import (
+    Alike,
+    Cell,
+    DriftFinding,
+    Importance,
+    Reference,
+    Request,
+    RunRecord,
+    RunRequest,
+    Stretches,
+    Why,
+    Window,
+)
 from serinus.spec import ModelLoop
 from services.drift import job
 from tests.drift_cases import Trained, finding, told, train
@@ -120,6 +132,20 @@ def test_a_violation_says_how_far_and_since_when_and_how_much_it_matters_where_t
         "shop": None,
         "score": None,
     }
+
+
+def test_a_version_that_knows_its_days_to_differ_by_more_is_not_in_violation(world: World) -> None:
+    """Rows as they were counted; that days may be wholly unlike each other stands in the version's reference."""
+    world.serve(1000, "weight")
+    days = Stretches(86400.0, {"weight": dict.fromkeys(("shape", "shift", "missing"), Alike(1.0, 0.5))})
+    profile, reference = world.trained.contract.profile, Reference(1, {}, (), (), {})
+    outcomes = [
+        job.look(
+            world.trained.spec, 1, profile, world.metrics, NOW, replace(reference, stretches=known)
+        ).verdict.outcome
+        for known in (None, days)
+    ]
+    assert outcomes == ["fail", "pass"]
 
 
 def test_both_engines_find_the_same(world: World) -> None:

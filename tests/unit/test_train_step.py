@@ -47,6 +47,8 @@ def test_from_files_to_an_answer(make: Any, name: str, tmp_path: Path, capsys: p
     assert said is not None
     assert said.rows == len(models.split(spec, frame)[1])
     assert set(said.sample) == {field.name for field in model.contract.fields}
+    assert said.stretches is not None
+    assert set(said.stretches.alike) >= {field.name for field in model.contract.fields}
     answers = scoring.answer(model.contract, model.estimator, models.frame(model.contract, model.contract.examples))
     np.testing.assert_allclose(answers.scores, model.contract.expected)
     if answers.labels is not None:

@@ -14,6 +14,7 @@ from tools.statistics.section import Figures, Section
 
 Counts = npt.NDArray[np.int64]
 BINS, REFERENCE, ROWS = 10, 20_000, 2000
+LEARNED = 60  # days that the reference is of
 EDGES = norm.ppf(np.arange(1, BINS) / BINS)
 LEVEL = 1e-6  # about what is left of a budget of one false alarm in 90 days for one test of an hourly look
 
@@ -72,6 +73,39 @@ def _draw_repeated(axes: Axes, f: Figures) -> None:
     axes.set(xlabel="times that each row comes within its hour", ylabel="share of clean windows with p < 5 %")
 
 
+def days(rng: np.random.Generator) -> Figures:
+    """Clean windows of a day in a world whose days differ by so many standard deviations: how often p is under 5 %."""
+    runs, widths = 300, (0.0, 0.05, 0.1, 0.2, 0.3)
+    found: dict[str, list[float]] = {"plain": [], "told": []}
+    for width in widths:
+        hits = np.zeros(2)
+        for _ in range(runs):
+            learned = np.stack([_day(rng, width * rng.normal(), REFERENCE // LEARNED) for _ in range(LEARNED)])
+            reference, current = learned.sum(axis=(0, 1)), _day(rng, width * rng.normal(), ROWS).sum(axis=0)
+            alike = clumps.alike(learned, np.cumsum(reference) - reference / 2)
+            effect = 1 + float(alike.correlation) * (current.sum() - 1)
+            z = (
+                float(ordered.superiority(reference, current).z),
+                float(ordered.superiority(reference / alike.effect, current / effect).z),
+            )
+            hits += [ordered.p_value(one) < 0.05 for one in z]
+        for name, share in zip(found, hits / runs, strict=True):
+            found[name].append(float(share))
+    return {"widths": list(widths), **found}
+
+
+def _day(rng: np.random.Generator, shift: float, rows: int) -> Counts:
+    """A day's rows by hour, all larger by so many standard deviations."""
+    return np.stack([rng.multinomial(rng.poisson(rows / 24), _shares(shift)) for _ in range(24)])
+
+
+def _draw_days(axes: Axes, f: Figures) -> None:
+    axes.plot(f["widths"], f["plain"], "o-", label="rows taken as independent")
+    axes.plot(f["widths"], f["told"], "o-", label="Serinus: training tells how unlike days are")
+    axes.axhline(0.05, color="black", linewidth=0.8, linestyle=":", label="nominal: 5 %")
+    axes.set(xlabel="by how much days differ, standard deviations of a row", ylabel="share of clean days with p < 5 %")
+
+
 def since(rng: np.random.Generator) -> Figures:
     """Hours between the true change and the most likely one, by the size of the shift; a window of 24 hours."""
     runs, sizes = 300, (0.1, 0.25, 0.5, 1.0)
@@ -101,5 +135,6 @@ def _draw_since(axes: Axes, f: Figures) -> None:
 SECTIONS = (
     Section("power", power, _draw_power),
     Section("repeated", repeated, _draw_repeated),
+    Section("days", days, _draw_days),
     Section("since", since, _draw_since),
 )
