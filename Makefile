@@ -88,6 +88,10 @@ coverage: setup ## Branch coverage of the pure parts by their unit tests; fails 
 	$(RUN) pytest $(PURE_TESTS) -n 2 --dist loadfile $(PURE:%=--cov=%) --cov-branch --cov-fail-under=100 \
 	    --cov-report=term-missing:skip-covered $(PYTEST)
 
+.PHONY: covered
+covered: # those tests, in words for `make test PYTEST=...` to leave them out
+	@echo $(PURE_TESTS:%=--ignore=%)
+
 .PHONY: bench
 bench: setup ## The predictor's CPU per request beside a bare model server with the same model
 	$(RUN) benchmarks.predictor_cpu
