@@ -208,18 +208,18 @@ def _effects(spec: DriftSpec, one: Distribution, test: Test) -> _Effects:
     """As the window's parts show it, the windows before it, or stretches of training: the largest counts."""
     if spec.clumps == "ignored":
         return _Effects(1.0, 1.0)
-    # Of the windows before, the largest difference may be the change that is looked for; but of a rare value it is what
-    # tells that it comes in clumps.
-    sides = ((one.parts, clumps.SPANS, 0), (one.before, (1,), 1 if test in ("shape", "shift") else 0))
+    # The largest difference may be the change that is looked for; but of a rare value, or of one hour, it is what tells
+    # that rows come in clumps.
+    change = 1 if test in ("shape", "shift") else 0
     found = [1.0]
-    for counts, spans, spared in sides:
+    for counts, span, spared in ((one.parts, 1, 0), (one.parts, clumps.LONG, change), (one.before, 1, change)):
         if len(counts) > spared + 1:
             table = np.asarray(counts, dtype=np.float64)
             if test == "shape":
-                found.append(float(clumps.whole(table, spans, spared=spared)))
+                found.append(float(clumps.whole(table, (span,), spared=spared)))
             else:
                 columns = slice(len(one.bins.edges) + 1) if test == "shift" else slice(None)
-                found.append(float(clumps.linear(table[:, columns], weights(one.bins, test), spans, spared=spared)))
+                found.append(float(clumps.linear(table[:, columns], weights(one.bins, test), (span,), spared=spared)))
     known = one.alike.get(test, INDEPENDENT)
     window = max(*found, 1 + known.correlation * max(one.rows * one.share - 1, 0))
     # Earlier windows as the reference are as this one.

@@ -27,7 +27,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-SPANS = (1, 4)  # parts that are looked at as one
+LONG = 4
+SPANS = (1, LONG)  # parts, or stretches, that are looked at as one
 PRIOR = 2.0  # differences of independent rows that are taken for seen: a few say little
 SURE = 1.5  # standard errors by which what is found is taken for more, since a window may look less clumped than it is
 
@@ -93,14 +94,15 @@ def alike(stretches: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Ali
     """
     counts = np.asarray(stretches, dtype=np.float64)
     between, within = counts.sum(axis=1), counts.reshape(-1, counts.shape[-1])
-    if weights is None:
-        effect, clumped = whole(between, (1,)), whole(within, (1,))
-    else:
-        effect, clumped = linear(between, weights, (1,)), linear(within, weights, (1,))
-    there = int((between.sum(axis=-1) > 0).sum())
-    rows, chance = counts.sum() / max(there, 1), math.sqrt(3 / (max(there - 1, 0) + PRIOR))
-    beyond = np.maximum(effect - clumped * (1 + chance), 0) / max(rows, 1)
-    return Alike(effect, np.asarray(np.minimum(beyond, 1.0)))
+
+    def effect(table: Floats, span: int) -> Floats:
+        return whole(table, (span,)) if weights is None else linear(table, weights, (span,))
+
+    clumped, there = effect(within, 1), int((between.sum(axis=-1) > 0).sum())
+    found = [(effect(between, span), math.sqrt(3 / (max(there // span - 1, 0) + PRIOR))) for span in SPANS]
+    beyond = np.max([one - clumped * (1 + chance) for one, chance in found], axis=0, initial=0.0)
+    correlation = np.minimum(beyond / max(counts.sum() / max(there, 1), 1.0), 1.0)
+    return Alike(np.max([one for one, _ in found], axis=0), correlation)
 
 
 def _runs(counts: Floats, span: int) -> Floats:

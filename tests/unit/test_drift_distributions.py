@@ -113,6 +113,14 @@ def test_rows_that_come_many_alike_are_less_certain() -> None:
     assert (ignored.verdict.outcome, ignored.features[0].clumps) == ("fail", 1.0)
 
 
+def test_a_change_in_the_middle_of_a_window_is_hardly_taken_for_clumps() -> None:
+    early, late = window(1000), window(1000, shift=1.0)
+    now = {name: {label: early[name].get(label, 0) + late[name].get(label, 0) for label in late[name]} for name in late}
+    finding = found(now, parts=[*parts_of(early, 1, 12), *parts_of(late, 1, 12)])
+    assert list(signs(finding)) == ["temp shape", "temp shift"]
+    assert finding.features[0].clumps < 4
+
+
 def test_rows_that_are_all_alike_prove_nothing() -> None:
     now: Counts = {"temp": {"9": 600}, "carrier": {"0": 600}, "score": {"0": 600}}
     parts: list[Counts] = [{**now, "temp": {str(i % 2 * 9): 300}} for i in range(24)]
