@@ -28,15 +28,19 @@ def alike(bins: Bins, counts: Counts) -> Mapping[str, Alike]:
 
 
 def _of(bins: Bins, test: Test, counts: Counts) -> Alike:
-    if test != "shape":
-        columns = slice(len(bins.edges) + 1) if test == "shift" else slice(None)
-        found = [clumps.alike(counts[..., columns], weights(bins, test))]
+    values = counts[..., : len(bins.edges) + 1]
+    if test == "shift":
+        found = [clumps.alike(values, weights(bins, test))]
+    elif test != "shape":
+        found = [clumps.alike(counts, weights(bins, test))]
     else:
         # Stretches may differ in one direction only, for which chi-squared has no mercy: a mean over all bins hides it.
-        directions = list(np.eye(counts.shape[-1])[counts.sum(axis=1).mean(axis=0) >= RARE])
+        rows = counts.sum(axis=-1)
+        frequent = np.flatnonzero(counts.sum(axis=1).mean(axis=0) >= RARE)
+        pairs = [np.stack([counts[..., one], rows - counts[..., one]], axis=-1) for one in frequent]
+        found = [clumps.alike(counts), *(clumps.alike(pair, (1.0, 0.0)) for pair in pairs)]
         if bins.kind == "numeric":
-            directions.append(np.append(weights(bins, "shift"), [0.0, 0.0]))
-        found = [clumps.alike(counts), *(clumps.alike(counts, one) for one in directions)]
+            found.append(clumps.alike(values, weights(bins, "shift")))
     return Alike(*(_digits(max(float(one) for one in side)) for side in zip(*found, strict=True)))
 
 
