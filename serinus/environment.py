@@ -26,6 +26,8 @@ _PATIENCE = 3.0  # seconds; a step does not wait longer for a figure in its reco
 log = logging.getLogger(__name__)
 
 LOCK = "uv.lock"
+PICKING = ("OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES")
+"""Variables that pick routines in the processor's place; two routines for the same sum differ in its last bits."""
 PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops", "threadpoolctl")
 
 
@@ -41,6 +43,8 @@ def code(spec: ModelLoop, environment: Mapping[str, str] = os.environ) -> Code:
         image=image(environment),
         python=platform.python_version(),
         packages={name: version for name in PACKAGES if (version := _version(name))},
+        kernels=_kernels(),
+        forced={name: environment[name] for name in PICKING if environment.get(name)},
     )
 
 
@@ -109,6 +113,15 @@ def _lock(places: Iterable[Path]) -> str:
         if (place / LOCK).is_file():
             return hashlib.sha256((place / LOCK).read_bytes()).hexdigest()
     return ""
+
+
+def _kernels() -> dict[str, str]:
+    """What linear algebra picked for this processor: library and its version -> architecture."""
+    import scipy.linalg  # noqa: F401 # with NumPy's library it brings its own
+    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
+
+    libraries = [each for each in threadpool_info() if each["user_api"] == "blas"]
+    return {f"{each['internal_api']} {each['version']}": str(each.get("architecture", "")) for each in libraries}
 
 
 def _version(package: str) -> str:

@@ -67,13 +67,17 @@ def _shares(deeds: Sequence[Deed]) -> Iterator[tuple[datetime, Mapping[int, floa
 def unlike(expected: Code, found: Code) -> tuple[str, ...]:
     """How what runs here differs from what ran then, in sentences; what is not known of one of them is left out."""
     said = []
-    for name in (field.name for field in fields(Code) if field.name not in ("packages", "image")):
+    for name in (field.name for field in fields(Code) if field.name in _NAMES):
         then, now = getattr(expected, name), getattr(found, name)
         if then and now and then != now:
             said.append(f"{_NAMES[name]}: {_short(then)} then, {_short(now)} here")
-    for name in sorted(expected.packages.keys() & found.packages.keys()):
-        if expected.packages[name] != found.packages[name]:
-            said.append(f"{name}: {expected.packages[name]} then, {found.packages[name]} here")
+    for what, before, here in (
+        ("", expected.packages, found.packages),
+        ("kernels of ", expected.kernels, found.kernels),
+    ):
+        for name in sorted(before.keys() & here.keys()):
+            if before[name] != here[name]:
+                said.append(f"{what}{name}: {before[name]} then, {here[name]} here")
     return tuple(said)
 
 

@@ -24,6 +24,8 @@ class Code:
     image: str = ""  # the container's image: name, and digest where it is known
     python: str = ""
     packages: Mapping[str, str] = field(default_factory=dict)  # those that decide what a model is -> version
+    kernels: Mapping[str, str] = field(default_factory=dict)  # of linear algebra: library -> what it picked here
+    forced: Mapping[str, str] = field(default_factory=dict)  # variables that pick for it -> value
 
 
 @dataclass(frozen=True)

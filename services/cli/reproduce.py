@@ -14,6 +14,7 @@ import typer
 import serinus
 from serinus import artifact, wire
 from serinus.decide.lineage import differing, unlike
+from serinus.environment import PICKING
 from serinus.errors import Fatal
 from serinus.facts import Code, Origin
 from serinus.spec import ModelLoop
@@ -87,7 +88,9 @@ def _train(origin: Origin, rows: Path, folder: Path, code: Path | None) -> Code:
     root = str(Path(serinus.__file__).parent.parent)
     environment = {
         "OMP_WAIT_POLICY": "passive",
-        **os.environ,
+        # Sums are to have the last bits that they had then, whatever somebody picked for the programs here.
+        **{name: value for name, value in os.environ.items() if name not in PICKING},
+        **origin.code.forced,
         "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")])),
     }
     arguments = [str(spec), str(rows.resolve()), str(out), *([str(code.resolve())] if code is not None else [])]
@@ -102,7 +105,7 @@ def _train(origin: Origin, rows: Path, folder: Path, code: Path | None) -> Code:
             raise Fatal(f"training it again took longer than training.deadline, {deadline:.0f} s") from None
     if ended.returncode != 0:
         words = log.read_text(encoding="utf-8", errors="replace").strip()[-_LAST_WORDS:]
-        raise Fatal(f"training it again failed:\n{words}")
+        raise Fatal(f"training it again failed, exit code {ended.returncode}:\n{words}")
     return wire.load(Code, Path(f"{out}.code.json").read_bytes())
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +16,12 @@ from serinus.spec import ModelLoop
 from tests import data_sets
 
 ROOT = Path(__file__).resolve().parents[2]
+KERNELS = """
+import json
+from serinus import environment
+from tests import data_sets
+print(json.dumps(dict(environment.code(data_sets.binary()[0]).kernels)))
+"""
 
 
 @pytest.fixture
@@ -45,6 +54,21 @@ def test_it_says_what_it_runs(plain: ModelLoop) -> None:
 
 def test_what_nobody_says_is_empty(plain: ModelLoop) -> None:
     assert (environment.code(plain, {}).revision, environment.code(plain, {}).image) == ("", "")
+    assert environment.code(plain, {"OPENBLAS_CORETYPE": ""}).forced == {}
+
+
+def test_what_picks_the_last_bits_of_a_sum_is_told(plain: ModelLoop) -> None:
+    said = environment.code(plain, {"OPENBLAS_CORETYPE": "Haswell", "OMP_NUM_THREADS": "1"})
+    assert said.forced == {"OPENBLAS_CORETYPE": "Haswell"}
+    asked = [sys.executable, "-c", KERNELS]
+    for kernel in ("Nehalem", "Sandybridge"):
+        told = subprocess.run(
+            asked, env={**os.environ, "OPENBLAS_CORETYPE": kernel}, cwd=ROOT, stdout=subprocess.PIPE, check=True
+        )
+        kernels = json.loads(told.stdout)
+        assert len(kernels) == 2, "NumPy's and SciPy's"
+        assert {library.split()[0] for library in kernels} == {"openblas"}
+        assert set(kernels.values()) == {kernel}
 
 
 def test_the_digest_follows_names_and_contents_and_nothing_else(tmp_path: Path) -> None:

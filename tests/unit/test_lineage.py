@@ -125,6 +125,8 @@ def test_what_runs_here_is_compared_with_what_ran_then_as_far_as_both_are_known(
     then = Code("0.1.0", "abc", "s" * 64, "", "l" * 64, "image:1", "3.11.2", {"numpy": "1.26.4", "scipy": "1.0"})
     assert unlike(then, then) == ()
     assert unlike(then, Code()) == ()
+    old, new = (Code(kernels={"openblas 0.3.30": kernel}, forced={kernel: kernel}) for kernel in ("Zen", "Haswell"))
+    assert unlike(old, new) == ("kernels of openblas 0.3.30: Zen then, Haswell here",)
     now = Code("0.2.0", "abc", "t" * 64, "o", "l" * 64, "", "3.12.0", {"numpy": "2.0", "skops": "0.1"})
     assert unlike(then, now) == (
         "release of Serinus: 0.1.0 then, 0.2.0 here",
