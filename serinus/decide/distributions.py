@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ Counts = Mapping[str, int]
 Engine = Callable[[Sequence[Sequence[int]], Sequence[Sequence[int]]], tuple[float, ...]]
 """The p-values of the chi-squared tests, as `serinus.detectors.Engine` describes them."""
 Floats = npt.NDArray[np.float64]
+Rows = TypeVar("Rows", Floats, npt.NDArray[np.int64])
 Test = Literal["shape", "shift", "missing", "unseen"]
 
 
@@ -218,21 +219,23 @@ def _effects(spec: DriftSpec, one: Distribution, test: Test) -> _Effects:
             if test == "shape":
                 found.append(float(clumps.whole(table, (span,), spared=spared)))
             else:
-                columns = slice(len(one.bins.edges) + 1) if test == "shift" else slice(None)
-                found.append(float(clumps.linear(table[:, columns], weights(one.bins, test), (span,), spared=spared)))
+                found.append(float(clumps.linear(*about(one.bins, test, table), (span,), spared=spared)))
     known = one.alike.get(test, INDEPENDENT)
     window = max(*found, 1 + known.correlation * max(one.rows * one.share - 1, 0))
     # Earlier windows as the reference are as this one.
     return _Effects(window, known.effect if spec.reference == "training" else window)
 
 
-def weights(bins: Bins, test: Test) -> Floats:
-    """What a bin counts for in the mean that a test is about: its rank in the reference, or whether it is the one."""
-    counts = np.asarray(bins.counts, dtype=np.float64)
+def about(bins: Bins, test: Test, counts: Rows) -> tuple[Rows, Floats]:
+    """Those of `counts`, shape (..., bins), that the mean of `test` is of, and what each bin counts for in it.
+
+    That is its rank in the reference, or whether it is the one.
+    """
+    reference = np.asarray(bins.counts, dtype=np.float64)
     if test == "shift":
-        values = counts[: len(bins.edges) + 1]
-        return np.asarray(np.cumsum(values) - values / 2)
-    return np.asarray(np.arange(counts.size) == place(bins, test), dtype=np.float64)
+        values = reference[: len(bins.edges) + 1]
+        return counts[..., : values.size], np.cumsum(values) - values / 2
+    return counts, np.asarray(np.arange(reference.size) == place(bins, test), dtype=np.float64)
 
 
 def place(bins: Bins, test: Test) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from serinus.decide.distributions import RARE, Test, kinds, weights
+from serinus.decide.distributions import RARE, Test, about, kinds
 from serinus.facts import Alike, Bins
 from serinus.stats import clumps
 
@@ -28,11 +28,8 @@ def alike(bins: Bins, counts: Counts) -> Mapping[str, Alike]:
 
 
 def _of(bins: Bins, test: Test, counts: Counts) -> Alike:
-    values = counts[..., : len(bins.edges) + 1]
-    if test == "shift":
-        found = [clumps.alike(values, weights(bins, test))]
-    elif test != "shape":
-        found = [clumps.alike(counts, weights(bins, test))]
+    if test != "shape":
+        found = [clumps.alike(*about(bins, test, counts))]
     else:
         # Stretches may differ in one direction only, for which chi-squared has no mercy: a mean over all bins hides it.
         rows = counts.sum(axis=-1)
@@ -40,7 +37,7 @@ def _of(bins: Bins, test: Test, counts: Counts) -> Alike:
         pairs = [np.stack([counts[..., one], rows - counts[..., one]], axis=-1) for one in frequent]
         found = [clumps.alike(counts), *(clumps.alike(pair, (1.0, 0.0)) for pair in pairs)]
         if bins.kind == "numeric":
-            found.append(clumps.alike(values, weights(bins, "shift")))
+            found.append(clumps.alike(*about(bins, "shift", counts)))
     return Alike(*(_digits(max(float(one) for one in side)) for side in zip(*found, strict=True)))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -13,9 +15,11 @@ from serinus.stats.changepoint import change_point
 from tools.statistics.section import Figures, Section
 
 Counts = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 BINS, REFERENCE, ROWS = 10, 20_000, 2000
 LEARNED = 60  # days that the reference is of
 EDGES = norm.ppf(np.arange(1, BINS) / BINS)
+NOMINAL = 0.05
 LEVEL = 1e-6  # about what is left of a budget of one false alarm in 90 days for one test of an hourly look
 
 
@@ -52,25 +56,25 @@ def repeated(rng: np.random.Generator) -> Figures:
         hits = np.zeros(2)
         for _ in range(runs):
             reference = rng.multinomial(REFERENCE, _shares(0.0))
-            parts = each * np.stack([rng.multinomial(rng.poisson(ROWS / 24 / each), _shares(0.0)) for _ in range(24)])
+            parts = each * _day(rng, 0.0, ROWS / each)
             current = parts.sum(axis=0)
             ranks = np.cumsum(reference) - reference / 2
             effect = float(clumps.linear(parts, ranks))
-            z = (
-                float(ordered.superiority(reference, current).z),
-                float(ordered.superiority(reference, current / effect).z),
-            )
-            hits += [ordered.p_value(one) < 0.05 for one in z]
+            hits += [_significant(reference, current), _significant(reference, current / effect)]
         for name, share in zip(found, hits / runs, strict=True):
             found[name].append(float(share))
     return {"times": list(times), **found}
 
 
 def _draw_repeated(axes: Axes, f: Figures) -> None:
-    axes.plot(f["times"], f["plain"], "o-", label="rows taken as independent")
-    axes.plot(f["times"], f["corrected"], "o-", label="Serinus: rows count for as many fewer")
-    axes.axhline(0.05, color="black", linewidth=0.8, linestyle=":", label="nominal: 5 %")
+    _draw_false(axes, f["times"], f["plain"], f["corrected"], "rows count for as many fewer")
     axes.set(xlabel="times that each row comes within its hour", ylabel="share of clean windows with p < 5 %")
+
+
+def _draw_false(axes: Axes, by: Sequence[float], plain: Sequence[float], ours: Sequence[float], how: str) -> None:
+    axes.plot(by, plain, "o-", label="rows taken as independent")
+    axes.plot(by, ours, "o-", label=f"Serinus: {how}")
+    axes.axhline(NOMINAL, color="black", linewidth=0.8, linestyle=":", label="nominal: 5 %")
 
 
 def days(rng: np.random.Generator) -> Figures:
@@ -84,25 +88,27 @@ def days(rng: np.random.Generator) -> Figures:
             reference, current = learned.sum(axis=(0, 1)), _day(rng, width * rng.normal(), ROWS).sum(axis=0)
             alike = clumps.alike(learned, np.cumsum(reference) - reference / 2)
             effect = 1 + float(alike.correlation) * (current.sum() - 1)
-            z = (
-                float(ordered.superiority(reference, current).z),
-                float(ordered.superiority(reference / alike.effect, current / effect).z),
-            )
-            hits += [ordered.p_value(one) < 0.05 for one in z]
+            hits += [
+                _significant(reference, current),
+                _significant(reference / alike.effect, current / effect),
+            ]
         for name, share in zip(found, hits / runs, strict=True):
             found[name].append(float(share))
     return {"widths": list(widths), **found}
 
 
-def _day(rng: np.random.Generator, shift: float, rows: int) -> Counts:
+def _day(rng: np.random.Generator, shift: float, rows: float) -> Counts:
     """A day's rows by hour, all larger by so many standard deviations."""
     return np.stack([rng.multinomial(rng.poisson(rows / 24), _shares(shift)) for _ in range(24)])
 
 
+def _significant(reference: Rows, current: Rows) -> bool:
+    """At 5 %, by the ordered test; rows as many as tell."""
+    return ordered.p_value(float(ordered.superiority(reference, current).z)) < NOMINAL
+
+
 def _draw_days(axes: Axes, f: Figures) -> None:
-    axes.plot(f["widths"], f["plain"], "o-", label="rows taken as independent")
-    axes.plot(f["widths"], f["told"], "o-", label="Serinus: training tells how unlike days are")
-    axes.axhline(0.05, color="black", linewidth=0.8, linestyle=":", label="nominal: 5 %")
+    _draw_false(axes, f["widths"], f["plain"], f["told"], "training tells how unlike days are")
     axes.set(xlabel="by how much days differ, standard deviations of a row", ylabel="share of clean days with p < 5 %")
 
 
