@@ -130,6 +130,8 @@ def _code(code: Code) -> Iterator[Line]:
         "image": code.image or "none, or not known",
         "python": code.python,
         "packages": ", ".join(f"{name} {version}" for name, version in code.packages.items()),
+        "linear algebra": ", ".join(f"{library} {kernel}" for library, kernel in code.kernels.items()),
+        "forced by": ", ".join(f"{name}={value}" for name, value in code.forced.items()),
     }
     yield from ((name, value) for name, value in said.items() if value)
 

@@ -107,6 +107,7 @@ def test_the_lineage_of_a_version_says_where_it_comes_from_and_what_became_of_it
         "asked by  the loop itself",
         "rows  1,200",
         "the rows themselves  kept",
+        "linear algebra  openblas 0.",
         "estimator  ours:fit",
         f"digest  {audited.digest}",
         "ann let it in.",
