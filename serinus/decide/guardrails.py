@@ -40,6 +40,7 @@ class Guardrail:
     watched: bool = True  # after a promotion, too
     family: cuts.Family | None = None  # a distribution that is compared at several cuts
     rare: bool = True  # its outcomes, as failures are; of a share of half of all more is known sooner
+    bursts: bool = False  # one client's requests may all be bad, whatever the version
     says: str = ""  # which outcomes are bad, where one name stands for several
 
     @property
@@ -81,9 +82,9 @@ def active(spec: RolloutSpec) -> tuple[Guardrail, ...]:
 def _on(spec: RolloutSpec) -> list[Guardrail]:
     rails, on = spec.guardrails, []
     if rails.errors is not None:
-        on.append(_rail(ERRORS, rails.errors.margin, outcomes.errors))
+        on.append(replace(_rail(ERRORS, rails.errors.margin, outcomes.errors), bursts=True))
     if rails.rejections is not None:
-        on.append(_rail("rejections", rails.rejections.margin, outcomes.rejections))
+        on.append(replace(_rail("rejections", rails.rejections.margin, outcomes.rejections), bursts=True))
     if rails.latency is not None:
         on.append(_rail("latency", rails.latency.margin, outcomes.latency, rails.latency.threshold.total_seconds()))
     if rails.slowdown is not None:

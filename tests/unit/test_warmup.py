@@ -59,7 +59,7 @@ def test_one_that_is_slow_afterwards_is_thrown_back() -> None:
 
 def test_one_that_fails_while_it_warms_up_is_thrown_back_at_once() -> None:
     seen = looks(SPEC, on_trial(), Arm(100, 100, 0, 100, 0), 0, 30)
-    assert (seen.action, seen.rollout.looked_until) == ("rollback", NOW + 12 * SECOND)
+    assert (seen.action, seen.rollout.looked_until) == ("rollback", NOW + 18 * SECOND)
 
 
 def test_the_reason_says_until_when_it_warms_up() -> None:
