@@ -130,7 +130,7 @@ bench-drift: setup ## Our drift check beside four libraries', each in an environ
 	  $(UV) venv --quiet --allow-existing .cache/$$library && $(UV) pip install --quiet \
 	    --python .cache/$$library/bin/python --requirement benchmarks/elsewhere/$$library.txt || exit 1; \
 	done
-	$(RUN) benchmarks.drift --seeds 40 --years 5 --processes 2 --json docs/benchmarks/drift.json
+	$(RUN) benchmarks.drift --seeds 40 --years 3 --processes 2 --json docs/benchmarks/drift.json
 	$(RUN) benchmarks.drift.cost --json docs/benchmarks/drift.json
 	$(RUN) benchmarks.drift.page
 
