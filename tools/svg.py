@@ -43,9 +43,11 @@ def dots(
     if line is not None:
         axes.axvline(line, color="grey", linewidth=1, linestyle="--")
     axes.set_yticks(range(len(places)), places)
-    axes.invert_yaxis()
+    axes.set_ylim(len(places) - 0.5, -0.5)
     axes.set_xlabel(label)
     axes.set_xscale(scale)
+    if scale == "symlog":  # of counts, which are not negative
+        axes.set_xlim(-0.3, 2 * max(value for _, _, value in points))
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside upper center", ncols=columns, frameon=False)
     save(figure, path)
