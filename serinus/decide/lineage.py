@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime
 from operator import attrgetter
 
@@ -67,10 +66,10 @@ def _shares(deeds: Sequence[Deed]) -> Iterator[tuple[datetime, Mapping[int, floa
 def unlike(expected: Code, found: Code) -> tuple[str, ...]:
     """How what runs here differs from what ran then, in sentences; what is not known of one of them is left out."""
     said = []
-    for name in (field.name for field in fields(Code) if field.name in _NAMES):
+    for name, called in _NAMES.items():
         then, now = getattr(expected, name), getattr(found, name)
         if then and now and then != now:
-            said.append(f"{_NAMES[name]}: {_short(then)} then, {_short(now)} here")
+            said.append(f"{called}: {_short(then)} then, {_short(now)} here")
     for what, before, here in (
         ("", expected.packages, found.packages),
         ("kernels of ", expected.kernels, found.kernels),

@@ -12,7 +12,7 @@ from serinus.spec import RolloutSpec
 from serinus.stats import difference, dispersion, sequential
 from serinus.stats.sequential import Counts, Rates
 
-Path = tuple[tuple[float, float], ...]
+Trail = tuple[tuple[float, float], ...]
 """(seconds since the epoch, log of the mixture for harm), oldest first."""
 
 A_BLOCK = 0.5
@@ -134,15 +134,15 @@ def _harm(guardrail: Guardrail, before: Evidence, after: Evidence, factors: Sequ
         most=A_BLOCK * g.needed_harm,
     )
     recent = _since(before.recent or ((block.start.timestamp(), 0.0),), end - BURST)
-    counts = _clamped(g.count(block.canary))
-    burst = g.bursts and counts.bad > max(SEVERE * counts.trials, FEW)
+    trials, bad = after.canary_trials - before.canary_trials, after.canary_bad - before.canary_bad
+    burst = g.bursts and bad > max(SEVERE * trials, FEW)
     base, most = (recent[0][1], A_BURST) if burst else (_since(recent, end - SPAN)[0][1], A_SPAN)
     wealth = sequential.limited(wealth, base + most * g.needed_harm)
     now = sequential.total(wealth)
     return replace(after, log_harm=wealth, peak_harm=max(before.peak_harm, now), recent=(*recent, (end, now)))
 
 
-def _since(recent: Path, begin: float) -> Path:
+def _since(recent: Trail, begin: float) -> Trail:
     """From the latest point that is not after `begin` on; from the first one where there is none."""
     while len(recent) > 1 and recent[1][0] <= begin:
         recent = recent[1:]
