@@ -51,6 +51,20 @@ class Fault:
 FAULTS = (Fault("errors", "faulty:fit_failing", 0.45), Fault("slow", "faulty:fit_slow", 0.70))
 
 
+def due(fault: Fault, over: float, status: Status) -> bool:
+    """Whether to bring a fault in once the share `over` of the replay is over.
+
+    Not while another version is on its way: that may take long enough for drift to ask for a third one, which the
+    broken one would be passed over for.
+    """
+    return over >= fault.after and idle(status)
+
+
+def idle(status: Status) -> bool:
+    """Whether nothing is under way."""
+    return status.run is None and status.rollout is None and status.waiting is None
+
+
 def loop_state(folder: Path) -> Path:
     """The state folder of the demo's loop."""
     return folder / "state"
@@ -126,11 +140,11 @@ class _Story:
             self._tell_new_events()
             show(self._line(status))
             faults = self._not_brought_in()
-            if faults and self.watching.seconds >= faults[0].after * self.seconds and status.run is None:
+            if faults and due(faults[0], self.watching.seconds / self.seconds, status):
                 self._bring_in(faults[0])
             # What is on its way when the year's end is reached is seen through, on the flights that follow.
             late = self.watching.seconds - self.seconds
-            if late > _SETTLE or (late > 0 and not faults and _idle(status)):
+            if late > _SETTLE or (late > 0 and not faults and idle(status)):
                 self.traffic.stop()
             time.sleep(max(0.0, 1.0 - time.monotonic() % 1.0))
 
@@ -217,7 +231,3 @@ class _Story:
         run = f", {status.run.cause} run" if status.run is not None else ""
         requests = f"{seen.requests} requests, {seen.failed} failed"
         return f"{self.traffic.day}: version {status.champion} serves{canary}{run}; {requests}"
-
-
-def _idle(status: Status) -> bool:
-    return status.run is None and status.rollout is None and status.waiting is None
