@@ -116,7 +116,7 @@ bench-triggers: setup ## What drift and quality as triggers gain on a year of fl
 	$(RUN) benchmarks.flights_triggers
 
 .PHONY: bench-judges
-bench-judges: setup ## Our judge beside other tools' documented rules, 400 seeds a cell: half an hour on two processors
+bench-judges: setup ## Our judge in every simulated world, and other tools' documented rules: two hours on two processors
 	$(RUN) benchmarks.judges --seeds 400 --processes 2 --json docs/benchmarks/judges.json
 	$(RUN) benchmarks.judges.page
 

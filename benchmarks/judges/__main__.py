@@ -1,7 +1,7 @@
-"""Our judge and the documented rules of other tools, case by case on the same traffic.
+"""Our judge in every simulated world, and beside it the documented rules of other tools, on the same traffic.
 
     .venv/bin/python -m benchmarks.judges [--seeds 400] [--processes 2] [--only clusters] [--rule Serinus Flagger]
-                                          [--json docs/benchmarks/judges.json]
+                                          [--json docs/benchmarks/judges.json] [--missing]
 
 Identical canaries: "rolled back" are false rollbacks, the times are to the promotion. Canaries that are worse:
 "promoted" are missed harms, the times are to the rollback. "hurt": answers that stable would have given better, a
@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.judges.table import CASES, HEAD, RULES, cell, endings, line, plain
+from benchmarks.judges.table import CASES, HEAD, RULES, cell, endings, line, plain, rules
 
 
 def main() -> None:
@@ -27,13 +27,19 @@ def main() -> None:
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument("--rule", nargs="+", choices=RULES, default=list(RULES))
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--missing", action="store_true", help="only cells that the JSON has not got")
     args = parser.parse_args()
     kept: dict[tuple[str, str], dict[str, object]] = {}
     if args.json is not None and args.json.exists():
         kept = {(c["case"], c["rule"]): c for c in json.loads(args.json.read_text())["cells"]}
     for case in (case for case in CASES if args.only in case.name):
+        wanted = [rule for rule in rules(case) if rule in args.rule]
+        if args.missing:
+            wanted = [rule for rule in wanted if (case.name, rule) not in kept]
+        if not wanted:
+            continue
         sys.stdout.write(f"{case.name} ({'worse' if case.scenario.harmed else 'as good'})\n{HEAD}\n")
-        for rule in args.rule:
+        for rule in wanted:
             begun = time.monotonic()
             found = endings(rule, case, range(args.seeds), args.processes)
             taken = (time.monotonic() - begun) * args.processes / args.seeds

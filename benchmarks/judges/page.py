@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.judges.table import CASES, OURS, RULES, Cell
+from benchmarks.judges.table import CASES, COMPARED, OURS, RULES, Cell
 from tools.svg import dots
 
 KEEPS = 0.05  # of the false rollbacks: a rule over it is no judge, however fast
@@ -33,8 +33,10 @@ def page(cells: Sequence[Cell]) -> str:
     """The whole page as Markdown."""
     found = {(c.case, c.rule): c for c in cells}
     rules = [rule for rule in RULES if any(c.rule == rule for c in cells)]
-    good = [c.name for c in CASES if not c.scenario.harmed and any(x.case == c.name for x in cells)]
-    bad = [c.name for c in CASES if c.scenario.harmed and any(x.case == c.name for x in cells)]
+    counted = {c.case for c in cells}
+    good = [c.name for c in CASES if not c.scenario.harmed and c.name in COMPARED & counted]
+    bad = [c.name for c in CASES if c.scenario.harmed and c.name in COMPARED & counted]
+    every = [found[c.name, OURS] for c in CASES if (c.name, OURS) in found]
     seeds = sorted({c.seeds for c in cells})
     many = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
 
@@ -90,12 +92,32 @@ def page(cells: Sequence[Cell]) -> str:
         "![Bad answers served by world and rule](judges-hurt.svg)",
         "",
     ]
-    return "\n".join([*intro, *(false if good else []), *(missed if bad else [])])
+    ours = [
+        f"## {OURS} in every world",
+        "",
+        "The share of rollouts that were thrown back for harm with its 95 % upper bound, that neither convinced nor "
+        "were found worse in their time, and that were promoted; then the time to the promotion, or of canaries that "
+        "are worse to the rollback, median and 95 %.",
+        "",
+        *_every([c for c in every if not c.harmed], "canaries as good as stable"),
+        *_every([c for c in every if c.harmed], "canaries that are worse"),
+    ]
+    return "\n".join([*intro, *(false if good else []), *(missed if bad else []), *(ours if every else [])])
+
+
+def _every(cells: Sequence[Cell], name: str) -> list[str]:
+    rows = [
+        f"| {c.case} | {c.rolled_back:.1%} (≤ {c.rolled_back_at_most:.1%}) | {c.timed_out:.1%} | {c.promoted:.1%} "
+        f"| {_time(c.median)}, {_time(c.late)} |"
+        for c in cells
+    ]
+    return [f"| {name} | rolled back | neither | promoted | time |", "|---|---:|---:|---:|---:|", *rows, ""]
 
 
 def plots(cells: Sequence[Cell], into: Path) -> None:
-    """Two plots as SVG, the same bytes for the same cells."""
-    good, bad = [c for c in cells if not c.harmed], [c for c in cells if c.harmed]
+    """Two plots as SVG of the cases that all rules are counted in, the same bytes for the same cells."""
+    compared = [c for c in cells if c.case in COMPARED]
+    good, bad = [c for c in compared if not c.harmed], [c for c in compared if c.harmed]
     if good:
         shares = [(c.rule, c.case, 100 * c.rolled_back) for c in good]
         dots(shares, list(RULES), "false rollbacks, %", into / "judges-false.svg", row=0.42, columns=3)
@@ -111,7 +133,7 @@ def _false(c: Cell) -> str:
 
 
 def _keepers(rules: Sequence[str], cells: Sequence[Cell]) -> str:
-    bad = {c.rule for c in cells if not c.harmed and c.rolled_back > KEEPS}
+    bad = {c.rule for c in cells if not c.harmed and c.case in COMPARED and c.rolled_back > KEEPS}
     return ", ".join(rule for rule in rules if rule not in bad) or "none"
 
 

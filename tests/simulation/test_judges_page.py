@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.judges.page import kept, page, plots
-from benchmarks.judges.table import OURS, Cell
+from benchmarks.judges.table import CASES, COMPARED, OURS, Cell
 
 GOOD = Cell("constant, 5/s", OURS, False, 400, 0.005, 0.016, 0.01, 0.985, 0.99, 600.0, 900.0, 0.0, 0.1)
 WORSE = Cell("twice as slow, 50/s", OURS, True, 400, 0.9, 0.92, 0.0, 0.1, 0.12, 40.0, 55.0, 812.4, 0.1)
@@ -28,6 +28,15 @@ def test_the_page_has_every_figure_and_sets_apart_rules_that_throw_good_canaries
     assert "400 seeds a cell" in text
     assert f"in every world above: {OURS}." in text
     assert "60 to 400 seeds" in page((*CELLS[1:], replace(GOOD, seeds=60)))
+
+
+def test_a_world_of_ours_alone_is_in_the_table_of_all_worlds_and_in_no_comparison() -> None:
+    text = page((*CELLS, replace(GOOD, case="counter resets")))
+    compared, every = text.split(f"## {OURS} in every world")
+    assert "counter resets" not in compared
+    assert "| counter resets | 0.5% (≤ 1.6%) | 1.0% | 98.5% | 600 s, 900 s |" in every
+    assert "| twice as slow, 50/s | 90.0% (≤ 92.0%) | 0.0% | 10.0% | 40 s, 55 s |" in every
+    assert {case.name for case in CASES} >= COMPARED
 
 
 def test_the_plots_are_the_same_bytes_for_the_same_cells(tmp_path: Path) -> None:
