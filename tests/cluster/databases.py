@@ -62,7 +62,12 @@ def _objects() -> dict[str, Any]:
         "image": IMAGE,
         "imagePullPolicy": "IfNotPresent",
         "env": [{"name": "PASSWORD_FILE", "value": "/var/run/secrets/database/password"}],
-        "readinessProbe": {"tcpSocket": {"port": PORT}, "periodSeconds": 1},
+        # Not by its port: that listens before what a killed one left is recovered.
+        "readinessProbe": {
+            "exec": {"command": ["pg_isready", "--host=127.0.0.1"]},
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+        },
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
         "securityContext": kserve.container_security(),
         "volumeMounts": [
