@@ -30,7 +30,7 @@ A_BURST = 2 / 3
 BURST = 15.0
 """And what those of so many seconds may, where more than FEW of a block's requests to the canary went wrong, and more
 than that share of them: a client that fails a hundred times looks like a version that fails always, until it is over.
-Without the limit 2 % of simulated good canaries with such clients (ten seconds each) were thrown back, with it 0.4 %.
+Without the limit 2 % of simulated good canaries with such clients (ten seconds each) were thrown back, with it 0.7 %.
 Harm that is less plain is slower to show, and is not held up."""
 
 

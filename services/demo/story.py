@@ -57,10 +57,10 @@ def due(fault: Fault, over: float, status: Status) -> bool:
     Not while another version is on its way: that may take long enough for drift to ask for a third one, which the
     broken one would be passed over for.
     """
-    return over >= fault.after and idle(status)
+    return over >= fault.after and _idle(status)
 
 
-def idle(status: Status) -> bool:
+def _idle(status: Status) -> bool:
     """Whether nothing is under way."""
     return status.run is None and status.rollout is None and status.waiting is None
 
@@ -144,7 +144,7 @@ class _Story:
                 self._bring_in(faults[0])
             # What is on its way when the year's end is reached is seen through, on the flights that follow.
             late = self.watching.seconds - self.seconds
-            if late > _SETTLE or (late > 0 and not faults and idle(status)):
+            if late > _SETTLE or (late > 0 and not faults and _idle(status)):
                 self.traffic.stop()
             time.sleep(max(0.0, 1.0 - time.monotonic() % 1.0))
 
