@@ -167,6 +167,9 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "a duration without end": (
         {"rollout": {"watch": "36501d"}}, "spec.rollout.watch", "expected a duration of at most 36500d",
     ),
+    "more held back than given": (
+        {"rollout": {"holdback": 51}}, "spec.rollout.holdback", "should be less than or equal to 50",
+    ),
     "a bound": ({"validation__confidence": 1}, "spec.validation.confidence", "should be less than 1"),
     "a list for a scalar": ({"data__positive": ["yes"]}, "spec.data.positive", "must have at most 0 items"),
     "a fraction for a label": ({"data__positive": 0.5}, "spec.data.positive", "should be a multiple of 1"),

@@ -1,4 +1,4 @@
-"""A canary from its first request to the end of the watch: hold, one step further, promote, or roll back.
+"""A canary from its first request to its promotion: hold, one step further, promote, or roll back.
 
 One look takes the rollout as it was, the counts since the last look, the canary's server as the router sees it, and
 the time; it gives the rollout as it is now and what to do. Evidence is never thrown away between steps.
@@ -7,14 +7,13 @@ the time; it gives the rollout as it is now and what to do. Evidence is never th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from serinus import durations
 from serinus.decide import experiment, guardrails, hidden, pace, server, warmup, wealth
-from serinus.facts import Block, Evidence, Rollout, VariantState, Verdict, Watch
+from serinus.facts import Block, Rollout, VariantState, Verdict
 from serinus.spec import BLUE_GREEN, Experiment, RolloutSpec
 
 Action = Literal["hold", "advance", "promote", "rollback"]
@@ -102,31 +101,6 @@ def hears(since: datetime, start: datetime, delay: timedelta) -> bool:
     none is known after the session). Later both arms' labels are of the same mixture.
     """
     return start - since >= delay
-
-
-def baseline(evidence: Mapping[str, Evidence]) -> dict[str, Evidence]:
-    """What a watch starts from: how the old champion did while the rollout went on."""
-    return {name: guardrails.start_of_watch(e) for name, e in evidence.items()}
-
-
-def watch(spec: RolloutSpec, watching: Watch, block: Block | None) -> tuple[Watch, Verdict]:
-    """One look after a promotion; `block.canary` is the new champion. "fail" means: bring the old champion back.
-
-    The old champion has no traffic any more, so the comparison is with its rates during the rollout. A guardrail
-    without such a rate cannot speak. None for the block is the verdict "error", and changes nothing.
-    """
-    if block is None or block.start < watching.looked_until:
-        return watching, Verdict("watch", "error", f"could not look: no counts since {watching.looked_until:%H:%M:%S}")
-    active = [g for g in guardrails.active(spec) if g.watched]
-    block = warmup.heard(block, watching.served_since, min(warmup.lasts(spec), spec.watch / 2))
-    evidence = {**watching.evidence, **{g.name: wealth.watched(g, watching.evidence, block) for g in active}}
-    after = replace(watching, evidence=evidence, looked_until=block.end)
-    verdicts = [guardrails.watch_verdict(g, evidence[g.name]) for g in active]
-    failed = [v for v in verdicts if v.outcome == "fail"]
-    if failed:
-        return after, failed[0]
-    reason = "; ".join(v.reason for v in verdicts) or "no guardrail is on"
-    return after, Verdict("watch", "undecided", reason)
 
 
 def _go_on(spec: RolloutSpec, rollout: Rollout, verdicts: tuple[Verdict, ...], now: datetime, delay: timedelta) -> Look:

@@ -19,6 +19,7 @@ EventKind = Literal[
     "Promoted",
     "RolledBack",
     "BroughtBack",
+    "ShareChanged",
     "WatchEnded",
     "DriftFound",
     "DriftGone",

@@ -164,6 +164,12 @@ def start_of_watch(evidence: Evidence) -> Evidence:
     return Evidence(e.stable_trials, e.stable_bad, terms=e.terms, clumps=e.clumps, cuts=e.cuts, parts=parts)
 
 
+def start_beside(evidence: Evidence) -> Evidence:
+    """What is known of both arms when a watch begins but for their counts: how clumped outcomes are, where cuts are."""
+    e, parts = evidence, tuple(start_beside(part) for part in evidence.parts)
+    return Evidence(terms=e.terms, blocks=e.blocks, clumps=e.clumps, shape=e.shape, cuts=e.cuts, parts=parts)
+
+
 def harm_now(evidence: Evidence) -> float:
     """The log e-value of harm at this moment; 0 before the first block."""
     return sequential.total(evidence.log_harm) if evidence.log_harm else 0.0
@@ -220,6 +226,16 @@ def watch_verdict(guardrail: Guardrail, evidence: Evidence) -> Verdict:
     if evidence.peak_harm >= needed:
         return Verdict(g.name, "fail", f"{compared}, {_worse(g, evidence.peak_harm, needed)}", figures)
     reason = f"{compared}, evidence of harm {odds(harm_now(evidence))} ({odds(needed)} brings the one before back)"
+    return Verdict(g.name, "undecided", reason, figures)
+
+
+def beside_verdict(guardrail: Guardrail, evidence: Evidence) -> Verdict:
+    """The same against what the champion before does at the same time with the share that it kept."""
+    g, figures = guardrail, _figures(guardrail, evidence)
+    compared = _compared(g, evidence, "new champion", "the one before at the same time")
+    if evidence.peak_harm >= g.needed_harm:
+        return Verdict(g.name, "fail", f"{compared}, {_worse(g, evidence.peak_harm)}", figures)
+    reason = f"{compared}, evidence of harm {odds(harm_now(evidence))} ({odds(g.needed_harm)} brings that back)"
     return Verdict(g.name, "undecided", reason, figures)
 
 

@@ -37,7 +37,7 @@ def served(deeds: Sequence[Deed], version: int) -> tuple[Served, ...]:
         now = shares.get(version, 0.0)
         if now == share:
             continue
-        if since is not None and share > 0:
+        if since is not None and share > 0 and since < at:
             found.append(Served(since, at, share))
         since, share = at, now
     if since is not None and share > 0:
@@ -48,19 +48,25 @@ def served(deeds: Sequence[Deed], version: int) -> tuple[Served, ...]:
 def _shares(deeds: Sequence[Deed]) -> Iterator[tuple[datetime, Mapping[int, float]]]:
     """The shares of traffic from each deed on that moved some."""
     champion: int | None = None
+    before: int | None = None
     canary: tuple[int, float] | None = None
+    held = 0.0  # what stays with the champion before while the new one is watched
     for deed in deeds:
         if deed.kind in ("RolloutStarted", "StepPassed") and deed.version is not None:
             canary = deed.version, deed.figures.get("weight", 0.0)
         elif deed.kind == "RolledBack" and canary is not None and deed.version == canary[0]:
             canary = None
         elif deed.kind in ("Promoted", "BroughtBack"):
-            champion, canary = deed.version, None
+            before, champion, canary, held = champion, deed.version, None, 0.0
+        elif deed.kind == "ShareChanged":
+            held = 100.0 - deed.figures.get("weight", 100.0)
+        elif deed.kind == "WatchEnded":
+            held = 0.0
         else:
             continue
-        on_trial = canary[1] if canary is not None else 0.0
-        shares = {champion: 100.0 - on_trial} if champion is not None else {}
-        yield deed.at, {**shares, **({canary[0]: canary[1]} if canary is not None else {})}
+        other = canary or (before, held)
+        shares = {champion: 100.0 - other[1]} if champion is not None else {}
+        yield deed.at, {**shares, **({other[0]: other[1]} if other[0] is not None else {})}
 
 
 def unlike(expected: Code, found: Code) -> tuple[str, ...]:

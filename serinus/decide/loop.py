@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from serinus.decide import canary, edits, requests, rollouts, runs, strategy
+from serinus.decide import canary, edits, requests, rollouts, runs, strategy, watch
 from serinus.decide.draft import Draft
 from serinus.facts import CountsQuestion, Plan, Rollout, Routing, Status, Variant, World
 from serinus.spec import ModelLoop
@@ -34,7 +34,7 @@ def question(spec: ModelLoop, status: Status, now: datetime, scrape: timedelta =
         return None
     stable = status.rollout.stable if status.rollout is not None else status.previous
     rollout, delay = spec.spec.rollout, spec.spec.labels.delay
-    since = canary.shared_since(judged) if isinstance(judged, Rollout) else judged.until - rollout.watch
+    since = canary.shared_since(judged) if isinstance(judged, Rollout) else watch.shared_since(rollout, judged)
     heard = rollout.guardrails.quality is not None and canary.hears(since, judged.looked_until, delay)
     ratios = tuple(r.name for r in rollout.guardrails.ratios if canary.hears(since, judged.looked_until, r.delay))
     return CountsQuestion(stable, judged.version, judged.looked_until, end, heard, ratios)
@@ -50,7 +50,7 @@ def next(spec: ModelLoop, status: Status, world: World, now: datetime) -> Plan:
     runs.trigger(draft)
     rollouts.admit(draft)
     rollouts.advance(draft)
-    rollouts.watch(draft)
+    rollouts.look_after(draft)
     # With what was known before this look: a run that ended in it may have named its version after we read them.
     _settle_aliases(draft, running=status.run is not None or draft.status.run is not None)
     return draft.plan(desired_routing(spec, draft.status))
@@ -59,10 +59,11 @@ def next(spec: ModelLoop, status: Status, world: World, now: datetime) -> Plan:
 def desired_routing(spec: ModelLoop, status: Status) -> Routing | None:
     """Who should serve, by what the loop remembers; None before the first version."""
     wanted: dict[int, Variant] = {}
+    held = status.watch.held if status.watch is not None and status.previous is not None else 0
     if status.previous is not None:
-        wanted[status.previous] = Variant(status.previous, 0)
+        wanted[status.previous] = Variant(status.previous, held)
     if status.champion is not None:
-        wanted[status.champion] = Variant(status.champion, 100)
+        wanted[status.champion] = Variant(status.champion, 100 - held)
     if status.rollout is not None:
         new = strategy.variant(spec.spec.rollout, status.rollout)
         wanted[new.version] = new if status.champion is not None else Variant(new.version, 100)
@@ -70,7 +71,7 @@ def desired_routing(spec: ModelLoop, status: Status) -> Routing | None:
             wanted[status.champion] = Variant(status.champion, 100 - new.weight)
     if not wanted:
         return None
-    tried = status.rollout is not None and status.champion is not None
+    tried = held or (status.rollout is not None and status.champion is not None)
     by = strategy.sticky(spec.spec.rollout) if tried else None
     return Routing(tuple(wanted[version] for version in sorted(wanted)), by)
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import Literal
 
-from serinus.decide import canary, guardrails, strategy, warmup
+from serinus.decide import canary, guardrails, strategy, warmup, watch
 from serinus.decide.draft import Draft
 from serinus.facts import Rollout, RolloutRecord, VariantState, Version, Watch
 
@@ -63,19 +63,18 @@ def advance(draft: Draft) -> None:
         draft.say(kind, said, rollout.version, weight=given.weight)
 
 
-def watch(draft: Draft) -> None:
-    """Hold a new champion to the rates of the one before it for a while."""
+def look_after(draft: Draft) -> None:
+    """Hold a new champion to the one before it for a while."""
     watched, broken = draft.status.watch, ""
     if watched is None or draft.status.rollout is not None:
         return
-    state = _seen(draft, watched.version)
+    rules, state = draft.spec.spec.rollout, _seen(draft, watched.version)
     if draft.world.routing is not None:
         watched = replace(watched, served_since=warmup.since(watched.served_since, state, draft.now))
-        draft.set(watch=watched)
     if draft.world.block is not None:
-        watched, verdict = canary.watch(draft.spec.spec.rollout, watched, draft.world.block)
-        draft.set(watch=watched)
+        watched, verdict = watch.look(rules, watched, draft.world.block)
         broken = verdict.reason if verdict.outcome == "fail" else ""
+    draft.set(watch=watched)
     if state is not None and state.restarts - watched.restarts >= _CRASHES:
         broken = f"its server crashed {state.restarts - watched.restarts} times since it was promoted"
     if broken and draft.status.previous is not None:
@@ -83,8 +82,9 @@ def watch(draft: Draft) -> None:
     elif draft.now >= watched.until:
         seen = any(e.canary_trials for e in watched.evidence.values())
         how = "kept its guardrails" if seen else "was not seen to answer anybody"
-        draft.set(watch=None)
-        draft.say("WatchEnded", f"version {watched.version} {how} after the promotion", watched.version)
+        _end_watch(draft, f"{how} after the promotion")
+    elif draft.world.routing is not None and draft.status.previous is not None:
+        _share(draft, watched, draft.status.previous)
 
 
 def roll_back(draft: Draft, rollout: Rollout, reason: str, by: str = "") -> None:
@@ -99,7 +99,7 @@ def bring_back(draft: Draft, bad: int, good: int, reason: str, by: str = "") -> 
     """Give the traffic of the champion `bad` back to `good`, the champion before it."""
     status = draft.status
     started = status.watch.until - draft.spec.spec.rollout.watch if status.watch is not None else draft.now
-    evidence = status.watch.evidence if status.watch is not None else {}
+    evidence = status.watch.beside or status.watch.evidence if status.watch is not None else {}
     draft.records.append(
         RolloutRecord(bad, good, "rolled-back", reason, started=started, ended=draft.now, evidence=evidence)
     )
@@ -136,20 +136,17 @@ def _start(draft: Draft, version: Version) -> None:
     rollout = Rollout(
         version.number, status.champion, now, -1, now, looked_until=now, restarts=seen.restarts if seen else 0
     )
-    draft.set(rollout=rollout, waiting=None, watch=None)
+    if status.watch is not None:
+        _end_watch(draft, f"gives way to version {version.number} before its time was over")
+    draft.set(rollout=rollout, waiting=None)
 
 
 def _promote(draft: Draft, rollout: Rollout, reason: str) -> None:
     _record(draft, rollout, "promoted", reason)
-    until = draft.now + draft.spec.spec.rollout.watch
     watched = None
     if rollout.stable is not None:
         state = _seen(draft, rollout.version)
-        restarts = state.restarts if state is not None else 0
-        # What got no traffic before, as in blue/green, warms up in the watch.
-        served = rollout.served_since if rollout.step_answers else draft.now
-        before = canary.baseline(rollout.evidence)
-        watched = Watch(rollout.version, until, draft.now, before, restarts, served_since=served)
+        watched = watch.start(draft.spec.spec.rollout, rollout, draft.now, state.restarts if state is not None else 0)
     draft.aliases["champion"] = rollout.version
     draft.set(
         champion=rollout.version,
@@ -161,6 +158,34 @@ def _promote(draft: Draft, rollout: Rollout, reason: str) -> None:
     )
     said = f"version {rollout.version} serves everyone: {reason}"
     draft.say("Promoted", said, rollout.version, "", **_harm(rollout))
+    if watched is not None and watched.held:
+        _say_held(draft, watched.version, watched.held, f"version {rollout.stable} keeps the rest to be compared with")
+
+
+def _share(draft: Draft, watched: Watch, before: int) -> None:
+    """Give the champion before the share that it should have now, and say so when that is another one."""
+    rules = draft.spec.spec.rollout
+    after = watch.shared(rules, watched, _seen(draft, before), draft.now)
+    if after.held == watched.held:
+        return
+    draft.set(watch=after)
+    why = f"version {before} keeps the rest to be compared with"
+    if after.held > rules.held_back:
+        why = f"something speaks against it, so version {before} has the rest until it is known better"
+    elif not after.held and rules.held_back:
+        why = f"the server of version {before} is not ready"
+    _say_held(draft, watched.version, after.held, why)
+
+
+def _end_watch(draft: Draft, how: str) -> None:
+    watched = draft.status.watch
+    if watched is not None:
+        draft.set(watch=None)
+        draft.say("WatchEnded", f"version {watched.version} {how}", watched.version)
+
+
+def _say_held(draft: Draft, version: int, held: int, why: str) -> None:
+    draft.say("ShareChanged", f"version {version} now gets {100 - held} %: {why}", version, weight=100 - held)
 
 
 def _seen(draft: Draft, version: int) -> VariantState | None:

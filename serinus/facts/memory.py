@@ -98,14 +98,17 @@ class Rollout:
 
 @dataclass(frozen=True)
 class Watch:
-    """After a promotion: the new champion against what the old one did during the rollout."""
+    """After a promotion: the new champion against the old one, as that was during the rollout and as it is now."""
 
     version: int
     until: datetime
     looked_until: datetime
-    evidence: Mapping[str, Evidence] = field(default_factory=dict)
+    evidence: Mapping[str, Evidence] = field(default_factory=dict)  # against what the old one did in the rollout
+    beside: Mapping[str, Evidence] = field(default_factory=dict)  # against what it does meanwhile with its share
     restarts: int = 0  # of its server when it was promoted
     served_since: datetime | None = None  # as in Rollout
+    held: int = 0  # percent that stays with the old champion
+    share_since: datetime | None = None  # when that was changed last; None: never since the promotion
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,10 @@ class RolloutSpec(Part):
     (our own has done so before), 0s: it is judged at once."""
     watch: Duration = timedelta(minutes=10)
     """After a promotion, how long a broken guardrail still brings the last champion back."""
+    holdback: Annotated[int, Field(ge=0, le=50)] = 10
+    """The percent of the traffic that stays with the last champion meanwhile, to compare with. 0, and always with
+    blueGreen: none does, and the new one is compared with what the last one did before; a world that gets worse for
+    everybody then looks like its fault."""
 
     @model_validator(mode="after")
     def _rising(self) -> RolloutSpec:
@@ -218,6 +222,11 @@ class RolloutSpec(Part):
                 return (self.shadow.percent,)
             case _:
                 return self.steps
+
+    @property
+    def held_back(self) -> int:
+        """The percent that stays with the last champion after a promotion: `holdback`, where the strategy has one."""
+        return 0 if self.course == BLUE_GREEN or not self.watch else self.holdback
 
     def place(self, step: int, share: int) -> str:
         """Where a rollout at this step, or at this adaptive share (0: the first), stands; in words."""

@@ -166,9 +166,10 @@ def _weights(shown: Object, status: Status) -> dict[int, int] | None:
     canary, share = shown.get("canary"), shown.get("weight")
     if canary is not None and share is None:
         return None
-    weights = {} if status.previous is None else {status.previous: 0}
+    held = status.watch.held if status.watch is not None else 0
+    weights = {} if status.previous is None else {status.previous: held}
     if shown.get("champion") is not None:
-        weights[shown["champion"]] = 100 - (share or 0)
+        weights[shown["champion"]] = 100 - (share or 0) - held
     if canary is not None:
         weights[canary] = share or 0
     return weights

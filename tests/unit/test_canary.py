@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serinus.decide import canary, guardrails, wealth
-from serinus.facts import Arm, Block, Evidence, Rollout, VariantState, Watch
+from serinus.facts import Arm, Block, Evidence, Rollout, VariantState
 from serinus.spec import BLUE_GREEN, Errors, Guardrails, Latency, RolloutSpec, Wrong
 from serinus.stats import difference, dispersion, sequential
 
@@ -25,7 +25,6 @@ ERRORS = RolloutSpec(guardrails=rails(errors=Errors(), rejections=None, latency=
 WELL = VariantState(2, ready=True, weight=25)
 GOOD = Arm(1000, 2, 0, timed=1000, slow=2)
 NOBODY = Arm()
-OLD = Arm(5000, 10, 5, 5000, 20)
 
 
 def rollout(step: int = 1, **more: object) -> Rollout:
@@ -445,85 +444,6 @@ def test_margins_are_written_in_percentage_points() -> None:
     ]  # fmt: skip
 
 
-# --- the watch -----------------------------------------------------------------------------------------------------
-
-
-def watching(stable: Arm = OLD, spec: RolloutSpec = SPEC) -> Watch:
-    return Watch(2, NOW + 600 * SECOND, NOW, canary.baseline(wealth.absorb(spec, {}, block(stable, GOOD))))
-
-
-def watches(start: Watch, tried: Arm, spec: RolloutSpec = SPEC, times: int = 40) -> tuple[Watch, str, str, str]:
-    for _ in range(times):
-        start, verdict = canary.watch(spec, start, block(NOBODY, tried, start.looked_until))
-        if verdict.outcome == "fail":
-            break
-    return start, verdict.gate, verdict.outcome, verdict.reason
-
-
-def test_a_watch_starts_from_how_the_old_champion_did() -> None:
-    clumps = {name: e.clumps for name, e in wealth.absorb(SPEC, {}, block(OLD, GOOD)).items()}
-    assert watching().evidence == {
-        "errors": Evidence(5000, 10, terms=(0.0, 0.01), clumps=clumps["errors"]),
-        "rejections": Evidence(5005, 5, terms=(0.0, 0.02), clumps=clumps["rejections"]),
-        "latency": Evidence(5000, 20, terms=(0.25, 0.02), clumps=clumps["latency"]),
-    }
-
-
-def test_a_new_champion_as_good_as_the_old_one_is_watched_without_a_finding() -> None:
-    after, gate, outcome, reason = watches(watching(), Arm(500, 1, 1, 500, 2))
-    assert (gate, outcome) == ("watch", "undecided")
-    assert reason.startswith(
-        "errors: new champion 40 of 20,000 (0.2 %) against the one before 10 of 5,000 (0.2 %), "
-        "evidence of harm none (1:400 brings the one before back); rejections: "
-    )
-    assert after.looked_until == NOW + 400 * SECOND
-    # half of the 1 % is for errors, and half of that is the bound's
-    assert after.evidence["errors"].terms == (0.0, 0.01, sequential.upper_bound(5000, 10, 0.01 / 4) + 0.01)
-
-
-def test_a_new_champion_that_gets_worse_brings_the_old_one_back() -> None:
-    fine, *_ = watches(watching(), Arm(500, 1, 0, 500, 2))
-    _, gate, outcome, reason = watches(fine, Arm(500, 1, 0, 500, 60))
-    assert (gate, outcome) == ("latency", "fail")
-    assert "against the one before 20 of 5,000 (0.4 %), worse by more than 2 percentage points with evidence" in reason
-    assert reason.endswith("(needed 1:800)")
-
-
-def test_a_watch_that_cannot_look_says_error_and_changes_nothing() -> None:
-    start = watching()
-    for news in (None, block(start=NOW - SECOND)):
-        after, verdict = canary.watch(SPEC, start, news)
-        assert after == start
-        assert (verdict.outcome, verdict.reason) == ("error", "could not look: no counts since 12:00:00")
-
-
-def test_a_guardrail_unknown_from_the_rollout_or_edited_since_cannot_speak_in_the_watch() -> None:
-    edited = RolloutSpec(guardrails=rails(rejections=None, latency=Latency(threshold=SECOND)))
-    _, gate, outcome, reason = watches(watching(spec=ERRORS), Arm(500, 1, 0, 500, 500), SPEC)
-    assert (gate, outcome) == ("watch", "undecided")
-    assert "latency: nothing is known of the champion before" in reason
-    _, gate, outcome, reason = watches(watching(), Arm(500, 1, 0, 500, 500), edited)
-    assert (gate, outcome) == ("watch", "undecided")
-
-
-def test_an_edited_margin_starts_the_watch_anew_against_its_own_bound() -> None:
-    bad, *_ = watches(watching(), Arm(500, 8), times=3)
-    wide = RolloutSpec(guardrails=rails(errors=Errors(margin=0.1)))
-    after, _ = canary.watch(wide, bad, block(NOBODY, Arm(500, 8), bad.looked_until))
-    assert (after.evidence["errors"].canary_trials, after.evidence["errors"].stable_trials) == (500, 5000)
-
-
-def test_nothing_is_worse_than_a_champion_that_always_failed() -> None:
-    _, _, outcome, _ = watches(watching(Arm(10, 10, 0, 10, 10)), Arm(500, 500, 0, 500, 500))
-    assert outcome == "undecided"
-
-
-def test_a_watch_without_guardrails_has_nothing_to_say() -> None:
-    none = RolloutSpec(guardrails=rails(errors=None, rejections=None, latency=None))
-    _, verdict = canary.watch(none, watching(), block(NOBODY, GOOD))
-    assert (verdict.outcome, verdict.reason) == ("undecided", "no guardrail is on")
-
-
 # --- blue/green ----------------------------------------------------------------------------------------------------
 
 SWITCH = RolloutSpec(steps=(0, 100))
@@ -539,7 +459,7 @@ def test_blue_green_gives_nothing_until_it_is_known_how_stable_does_and_then_eve
     )
     enough = canary.look(SWITCH, begun, block(GOOD, NOBODY), WELL, NOW + 10 * SECOND)
     assert enough.action == "promote"
-    assert canary.baseline(enough.rollout.evidence)["errors"].stable_trials == 1000
+    assert enough.rollout.evidence["errors"].stable_trials == 1000
 
 
 def test_blue_green_of_a_quiet_loop_waits_no_longer_than_a_step_may_take() -> None:
@@ -634,16 +554,3 @@ def test_blue_green_learns_how_often_stable_is_wrong_but_waits_for_no_labels_tha
         for stable in (heard, GOOD):
             then = canary.look(blue, begun, block(stable, NOBODY, seconds=60), WELL, NOW + 61 * SECOND, delay=DELAY)
             assert then.action == "promote"
-
-
-def test_after_the_promotion_labels_are_held_to_how_often_the_one_before_was_wrong() -> None:
-    before = canary.baseline(wealth.absorb(HEARD, {}, block(RIGHT, RIGHT)))
-    watching = Watch(2, NOW + 600 * SECOND, NOW, before)
-    for _ in range(5):
-        news = block(NOBODY, replace(GOOD, labelled=200, wrong=60), watching.looked_until)
-        watching, verdict = canary.watch(HEARD, watching, news)
-    assert (verdict.gate, verdict.outcome) == ("quality", "fail")
-    deaf = Watch(2, NOW + 600 * SECOND, NOW, canary.baseline(wealth.absorb(HEARD, {}, block())))
-    _, verdict = canary.watch(HEARD, deaf, block(NOBODY, replace(GOOD, labelled=200, wrong=60)))
-    assert verdict.outcome == "undecided"
-    assert "quality: nothing is known of the champion before" in verdict.reason

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from serinus import wire
-from serinus.decide import canary, cuts, guardrails, wealth
+from serinus.decide import canary, cuts, guardrails, watch, wealth
 from serinus.decide.cuts import Bins, Cut
-from serinus.facts import Arm, Block, Evidence, Rollout, VariantState, Watch
+from serinus.facts import Arm, Block, Evidence, Rollout, VariantState
 from serinus.spec import BLUE_GREEN, Guardrails, RolloutSpec, Scores, Slowdown
 from serinus.stats.sequential import Counts
 
@@ -172,10 +172,11 @@ def test_an_edited_margin_chooses_cuts_anew() -> None:
 
 def watched(spec: RolloutSpec, tried: Arm, blocks: int = 12) -> str:
     """The outcome of a watch after a rollout in which both did alike."""
-    start = canary.baseline({"scores": known(SCORES, scored(EVEN), scored(EVEN), 9)})
-    watching, outcome = Watch(2, NOW + 600 * SECOND, NOW, start), "undecided"
+    seen = {"scores": known(SCORES, scored(EVEN), scored(EVEN), 9)}
+    spec = spec.model_copy(update={"holdback": 0})
+    watching, outcome = watch.start(spec, Rollout(2, 1, NOW, 2, NOW, NOW, 1000, seen), NOW, 0), "undecided"
     for number in range(blocks):
-        watching, verdict = canary.watch(spec, watching, block(Arm(), tried, number))
+        watching, verdict = watch.look(spec, watching, block(Arm(), tried, number))
         outcome = verdict.outcome
         if outcome == "fail":
             assert verdict.reason.startswith("scores: ")

@@ -64,5 +64,5 @@ def test_a_version_that_labels_show_to_be_wrong_is_thrown_back() -> None:
 
 def test_a_loop_that_does_not_ask_for_it_asks_for_no_labels() -> None:
     noted = Noted()
-    assert life(Labelled(of=SPEC, metrics=noted))[-1] == "Promoted"
+    assert life(Labelled(of=SPEC, metrics=noted))[-2:] == ["Promoted", "ShareChanged"]
     assert noted.asked == {counts.PREDICTIONS, counts.SECONDS, counts.SCORES}

@@ -71,8 +71,10 @@ def test_a_version_that_never_gets_ready_does_not_take_the_whole_horizon() -> No
 
 def test_better_serves_everybody_and_says_by_how_much() -> None:
     plan = until(trial(), users(1000, 100), users(1000, 150))
-    assert kinds(plan) == ["Promoted"]
-    assert plan.routing == Routing((Variant(1, 0), Variant(2, 100)))
+    assert kinds(plan) == ["Promoted", "ShareChanged"]
+    assert plan.routing is not None
+    assert plan.routing.variants == (Variant(1, 10), Variant(2, 90))
+    assert plan.routing.sticky is not None  # who is held back stays so
     said = plan.events[0].message
     assert "orders: 15.00 % against 10.00 %, better by" in said
     found = plan.records[0].verdicts[0]
@@ -85,7 +87,7 @@ def test_of_a_metric_of_which_less_is_better_more_is_worse() -> None:
     assert kinds(plan) == ["RolledBack"]
     assert "orders: 15.00 % against 10.00 %, worse by" in plan.events[0].message
     better = until(trial("lower"), users(1000, 150), users(1000, 100))
-    assert kinds(better) == ["Promoted"]
+    assert kinds(better) == ["Promoted", "ShareChanged"]
 
 
 def test_worse_ends_it_though_it_is_within_the_guardrails_margin() -> None:

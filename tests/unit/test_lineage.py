@@ -52,6 +52,20 @@ def test_one_that_was_promoted_serves_until_another_is_brought_back() -> None:
     assert served(LIFE, 3) == (stretch(20, 25, 5), stretch(25, 30, 100))
 
 
+def test_the_one_before_keeps_its_share_while_the_new_one_is_watched() -> None:
+    held = [
+        did(25, "Promoted", 3), did(25, "ShareChanged", 3, 90), did(27, "ShareChanged", 3, 50),
+        did(29, "WatchEnded", 3),
+    ]  # fmt: skip
+    assert served([*LIFE[:6], *held], 3) == (
+        stretch(20, 25, 5), stretch(25, 27, 90), stretch(27, 29, 50), stretch(29, None, 100),
+    )  # fmt: skip
+    assert served([*LIFE[:6], *held], 1)[-2:] == (stretch(25, 27, 10), stretch(27, 29, 50))
+    back = [*LIFE[:6], *held[:3], did(28, "BroughtBack", 1)]
+    assert served(back, 3)[-1] == stretch(27, 28, 50)
+    assert served(back, 1)[-1] == stretch(28, None, 100)
+
+
 def test_one_that_never_served_has_no_stretch() -> None:
     assert served(LIFE, 4) == ()
     assert served([], 1) == ()

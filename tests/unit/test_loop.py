@@ -231,11 +231,12 @@ def test_a_canary_that_convinced_at_every_step_takes_over_and_the_old_champion_i
         status = plan.status
         told += kinds(plan)
         weights.append(share)
-    assert told == ["StepPassed", "Promoted"]
+    assert told == ["StepPassed", "Promoted", "ShareChanged"]
     assert sorted(set(weights)) == [20, 50]
     assert (status.champion, status.previous) == (2, 1)
     assert status.watch is not None
-    assert plan.routing == Routing((Variant(1, 0), Variant(2, 100)))
+    assert plan.routing == Routing((Variant(1, 10), Variant(2, 90)))
+    assert plan.events[-1].message == "version 2 now gets 90 %: version 1 keeps the rest to be compared with"
     assert AliasMove("champion", 2) in plan.aliases
 
 
@@ -306,8 +307,8 @@ def test_a_guardrail_broken_after_the_promotion_brings_the_old_champion_back() -
         start = status.watch.looked_until if status.watch is not None else NOW
         seen = world(
             versions=PROMOTED,
-            routing=routing((1, 0), (2, 100)),
-            block=block(arm(0), arm(100, errors=40), start=start),
+            routing=routing((1, 10), (2, 90)),
+            block=block(arm(10), arm(90, errors=36), start=start),
         )
         plan = next_(status, seen, NOW + 2 * i * SECOND)
         status = plan.status
@@ -348,10 +349,48 @@ def test_a_new_champion_whose_server_keeps_crashing_gives_way_to_the_old_one() -
     assert next_(WATCHING, world(versions=PROMOTED, routing=once), NOW + SECOND).status.champion == 2
 
 
+def test_the_one_before_keeps_a_share_as_long_as_it_is_ready_and_the_new_one_is_watched() -> None:
+    status, told = WATCHING, list[tuple[str, str]]()
+    for second, unready, held in ((1, (), 10), (2, (1,), 0), (3, (1,), 0), (4, (), 10), (60, (), 0)):
+        seen = world(versions=PROMOTED, routing=routing((1, 0), (2, 100), unready=unready))
+        plan = next_(status, seen, NOW + second * SECOND)
+        assert plan.routing == Routing((Variant(1, held), Variant(2, 100 - held)))
+        status, told = plan.status, told + [(e.kind, e.message[10:]) for e in plan.events]
+    assert told == [
+        ("ShareChanged", "now gets 90 %: version 1 keeps the rest to be compared with"),
+        ("ShareChanged", "now gets 100 %: the server of version 1 is not ready"),
+        ("ShareChanged", "now gets 90 %: version 1 keeps the rest to be compared with"),
+        ("WatchEnded", "was not seen to answer anybody after the promotion"),
+    ]
+
+
+def test_a_new_champion_under_suspicion_shares_with_the_one_before() -> None:
+    status = WATCHING
+    for i in range(1, 6):
+        start = status.watch.looked_until if status.watch is not None else NOW
+        news = block(arm(20), arm(180, errors=11), start=start)
+        plan = next_(
+            status, world(versions=PROMOTED, routing=routing((1, 10), (2, 90)), block=news), NOW + 2 * i * SECOND
+        )
+        status = plan.status
+        if plan.routing == Routing((Variant(1, 50), Variant(2, 50))):
+            break
+    assert plan.events[-1].message == (
+        "version 2 now gets 50 %: something speaks against it, so version 1 has the rest until it is known better"
+    )
+    assert plan.events[-1].figures == {"weight": 50}
+
+
+def test_a_router_that_cannot_be_asked_changes_no_share() -> None:
+    plan = next_(WATCHING, world(versions=PROMOTED, routing=None), NOW + SECOND)
+    assert plan.status.watch == WATCHING.watch
+
+
 def test_a_new_rollout_ends_the_watch() -> None:
     seen = world(versions=(*PROMOTED, version(3, "challenger")), routing=routing((2, 100)))
     plan = next_(WATCHING, seen, NOW + SECOND)
     assert plan.status.watch is None
+    assert plan.events[-1].message == "version 2 gives way to version 3 before its time was over"
     assert plan.status.rollout is not None
     assert plan.routing == Routing((Variant(1, 0), Variant(2, 100), Variant(3, 0)))
 

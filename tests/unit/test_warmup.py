@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from serinus.decide import canary, warmup
+from serinus.decide import canary, warmup, watch
 from serinus.facts import Arm, Block, Plan, Rollout, VariantState, Verdict, Watch
 from serinus.spec import BLUE_GREEN, Guardrails, RolloutSpec
 from tests.unit import loop_cases
@@ -119,10 +119,10 @@ def test_of_a_rollout_that_began_under_an_older_version_all_counts() -> None:
 def test_in_a_watch_a_server_that_is_new_to_traffic_warms_up_for_half_of_it_at_most() -> None:
     switch = SPEC.model_copy(update={"steps": BLUE_GREEN, "watch": timedelta(seconds=20)})
     learned = canary.look(switch, on_trial(step=0), block(Arm(), 0), WELL, NOW + 2 * SECOND).rollout
-    begun = Watch(2, NOW + 20 * SECOND, NOW, canary.baseline(learned.evidence), served_since=NOW)
-    early, _ = canary.watch(switch, begun, block(SLOW, 8, Arm()))
+    begun = watch.start(switch, learned, NOW, restarts=0)
+    early, _ = watch.look(switch, begun, block(SLOW, 8, Arm()))
     assert early.evidence["latency"].canary_trials == 0
-    late, _ = canary.watch(switch, early, block(SLOW, 10, Arm()))
+    late, _ = watch.look(switch, early, block(SLOW, 10, Arm()))
     assert late.evidence["latency"].canary_trials == 100
 
 
