@@ -151,7 +151,7 @@ class RolloutSpec(Part):
     (our own has done so before), 0s: it is judged at once."""
     watch: Duration = timedelta(minutes=10)
     """After a promotion, how long a broken guardrail still brings the last champion back."""
-    holdback: Annotated[int, Field(ge=0, le=50)] = 10
+    holdback: Annotated[int, Field(ge=0, le=50)] = 20
     """The percent of the traffic that stays with the last champion meanwhile, to compare with. 0, and always with
     blueGreen: none does, and the new one is compared with what the last one did before; a world that gets worse for
     everybody then looks like its fault."""

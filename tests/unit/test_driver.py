@@ -183,7 +183,7 @@ def test_a_life_goes_from_nothing_to_a_second_version_that_serves_everyone() -> 
     life(bench)
     assert outcome(bench) == {
         "status": (2, 1, None, None, 2, None),
-        "routing": {1: 10, 2: 90},
+        "routing": {1: 20, 2: 80},
         "aliases": {1: [], 2: ["champion"]},
         "records": {(LOOP, 1): ("promoted", None), (LOOP, 2): ("promoted", 1)},
         "runs": ["initial", "manual"],

@@ -73,7 +73,7 @@ def test_better_serves_everybody_and_says_by_how_much() -> None:
     plan = until(trial(), users(1000, 100), users(1000, 150))
     assert kinds(plan) == ["Promoted", "ShareChanged"]
     assert plan.routing is not None
-    assert plan.routing.variants == (Variant(1, 10), Variant(2, 90))
+    assert plan.routing.variants == (Variant(1, 20), Variant(2, 80))
     assert plan.routing.sticky is not None  # who is held back stays so
     said = plan.events[0].message
     assert "orders: 15.00 % against 10.00 %, better by" in said

@@ -235,8 +235,8 @@ def test_a_canary_that_convinced_at_every_step_takes_over_and_the_old_champion_i
     assert sorted(set(weights)) == [20, 50]
     assert (status.champion, status.previous) == (2, 1)
     assert status.watch is not None
-    assert plan.routing == Routing((Variant(1, 10), Variant(2, 90)))
-    assert plan.events[-1].message == "version 2 now gets 90 %: version 1 keeps the rest to be compared with"
+    assert plan.routing == Routing((Variant(1, 20), Variant(2, 80)))
+    assert plan.events[-1].message == "version 2 now gets 80 %: version 1 keeps the rest to be compared with"
     assert AliasMove("champion", 2) in plan.aliases
 
 
@@ -351,15 +351,15 @@ def test_a_new_champion_whose_server_keeps_crashing_gives_way_to_the_old_one() -
 
 def test_the_one_before_keeps_a_share_as_long_as_it_is_ready_and_the_new_one_is_watched() -> None:
     status, told = WATCHING, list[tuple[str, str]]()
-    for second, unready, held in ((1, (), 10), (2, (1,), 0), (3, (1,), 0), (4, (), 10), (60, (), 0)):
+    for second, unready, held in ((1, (), 20), (2, (1,), 0), (3, (1,), 0), (4, (), 20), (60, (), 0)):
         seen = world(versions=PROMOTED, routing=routing((1, 0), (2, 100), unready=unready))
         plan = next_(status, seen, NOW + second * SECOND)
         assert plan.routing == Routing((Variant(1, held), Variant(2, 100 - held)))
         status, told = plan.status, told + [(e.kind, e.message[10:]) for e in plan.events]
     assert told == [
-        ("ShareChanged", "now gets 90 %: version 1 keeps the rest to be compared with"),
+        ("ShareChanged", "now gets 80 %: version 1 keeps the rest to be compared with"),
         ("ShareChanged", "now gets 100 %: the server of version 1 is not ready"),
-        ("ShareChanged", "now gets 90 %: version 1 keeps the rest to be compared with"),
+        ("ShareChanged", "now gets 80 %: version 1 keeps the rest to be compared with"),
         ("WatchEnded", "was not seen to answer anybody after the promotion"),
     ]
 

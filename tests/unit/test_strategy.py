@@ -56,7 +56,7 @@ def test_a_shadow_gets_copies_once_it_is_ready_and_stable_keeps_everybody() -> N
 def test_a_shadow_that_is_found_safe_serves_everybody_and_is_watched() -> None:
     plan = until(SHADOW, arm(1000), arm(400))
     assert kinds(plan) == ["Promoted", "ShareChanged"]
-    assert plan.routing == Routing((Variant(1, 10), Variant(2, 90)))
+    assert plan.routing == Routing((Variant(1, 20), Variant(2, 80)))
     assert plan.status.watch is not None
     assert [record.outcome for record in plan.records] == ["promoted"]
 

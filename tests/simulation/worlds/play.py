@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from serinus import loading
 from serinus.adapters.fakes.ledger import FakeLedger
@@ -20,6 +20,7 @@ from tests.simulation.worlds.draw import World
 from tests.simulation.worlds.facts import Scenario
 from tests.simulation.worlds.scrapes import CANARY, LOOP, STABLE, START, Prometheus, moment
 
+Played = TypeVar("Played")
 Cause = Literal["", "harm", "timeout"]
 BEGIN = 60  # second of the canary's first traffic; before it stable answers everybody
 HORIZON = 2 * 3600  # seconds after which a rollout without an end is given up
@@ -92,6 +93,17 @@ class Serinus:
         shares = ((STABLE, 100 - weight), (CANARY, weight))
         return RoutingState(tuple(VariantState(version, True, share) for version, share in shares))
 
+    @property
+    def status(self) -> Status:
+        """What the loop remembers."""
+        return self._ledger.read(LOOP).status
+
+    @property
+    def reason(self) -> str:
+        """Why the canary's course ended as it did, so far."""
+        record = self._registry.records.get((LOOP, CANARY))
+        return record.reason if record is not None else ""
+
     def look(self, seen: Prometheus, second: int) -> Ended | None:
         """One look of the real driver."""
         self._second = second
@@ -118,7 +130,12 @@ def play(scenario: Scenario, pilot: Pilot, seed: int, threshold: float = 0.25, h
 
     threshold: seconds from which an answer is slow, for which there is a latency bucket.
     """
-    seen = Prometheus(World(scenario, seed, BEGIN + horizon, BEGIN, threshold))
+    return carried(Prometheus(World(scenario, seed, BEGIN + horizon, BEGIN, threshold)), pilot, horizon)
+
+
+def carried(seen: Prometheus, pilot: Pilot, horizon: int = HORIZON) -> Ending:
+    """One rollout in the world of `seen`, which goes on from where this leaves it."""
+    seed = seen.world.seed
     for second in range(BEGIN, BEGIN + horizon + 1, pilot.every):
         seen.run_to(second)
         ended = pilot.look(seen, second)
@@ -149,8 +166,8 @@ def runs(
     return spread(play_one, range(first, first + seeds), processes)
 
 
-def spread(play_one: Callable[[int], Ending], seeds: range, processes: int = 1) -> list[Ending]:
-    """The endings of `seeds`, in their order."""
+def spread(play_one: Callable[[int], Played], seeds: range, processes: int = 1) -> list[Played]:
+    """What becomes of `seeds`, in their order."""
     if processes <= 1:
         return [play_one(seed) for seed in seeds]
     with multiprocessing.get_context("fork").Pool(processes) as pool:
