@@ -118,6 +118,7 @@ bench-triggers: setup ## What drift and quality as triggers gain on a year of fl
 .PHONY: bench-judges
 bench-judges: setup ## Our judge in every simulated world, and other tools' documented rules: two hours on two processors
 	$(RUN) benchmarks.judges --seeds 400 --processes 2 --json docs/benchmarks/judges.json
+	$(RUN) benchmarks.judges.watch --seeds 200 --processes 2 --json docs/benchmarks/watch.json
 	$(RUN) benchmarks.judges.page
 
 .PHONY: statistics

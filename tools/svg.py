@@ -30,14 +30,14 @@ def dots(
     scale: Literal["linear", "log", "symlog"] = "linear",
     line: float | None = None,
 ) -> None:
-    """A row for each place in the order of `points`, a marker for each of `names`; at most five.
+    """A row for each place in the order of `points`, a marker for each of `names`; at most six.
 
     label: of the values. row: its height in inches. columns: of the legend. line: a value to compare with.
     """
     places = list(dict.fromkeys(place for _, place, _ in points))
     figure = Figure(figsize=(9, row * len(places) + 1.4), layout="constrained")
     axes = figure.subplots()
-    for name, marker in zip(names, "Dosv^", strict=True):
+    for name, marker in zip(names, "Dosv^X"[: len(names)], strict=True):
         mine = [(value, places.index(place)) for whose, place, value in points if whose == name]
         axes.plot([value for value, _ in mine], [place for _, place in mine], marker, label=name, alpha=0.8)
     if line is not None:

@@ -1,6 +1,8 @@
-"""The page of the comparison, with its plots, from the JSON that `python -m benchmarks.judges --json` keeps.
+"""The page of the comparison, with its plots, from what `python -m benchmarks.judges --json` keeps, and that of
+`python -m benchmarks.judges.watch --json`.
 
-.venv/bin/python -m benchmarks.judges.page [--json docs/benchmarks/judges.json] [--into docs/benchmarks]
+    .venv/bin/python -m benchmarks.judges.page [--json docs/benchmarks/judges.json]
+                                               [--watches docs/benchmarks/watch.json] [--into docs/benchmarks]
 """
 
 from __future__ import annotations
@@ -10,12 +12,15 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.judges.table import CASES, COMPARED, OURS, RULES, Cell
+from benchmarks.judges import watch
+from benchmarks.judges.table import ADAPTIVE, CASES, COMPARED, OURS, RULES, Cell
+from benchmarks.judges.watch import HELD, WatchCell
 from tools.svg import dots
 
 KEEPS = 0.05  # of the false rollbacks: a rule over it is no judge, however fast
 NOTES = {
     OURS: "the spec's defaults, steps as each case has them (5, 25, 50 % unless a harm begins at 20 %)",
+    ADAPTIVE: "the same with `pace: adaptive`, `steps: [1, 50]`",
     "Flagger": "a check a minute: success at least 99 %, P99 at most 500 ms; 10 % more after each passed one up to "
     "50 %; the fifth failed one rolls back "
     "([docs](https://docs.flagger.app/usage/deployment-strategies#canary-release))",
@@ -29,7 +34,7 @@ NOTES = {
 }
 
 
-def page(cells: Sequence[Cell]) -> str:
+def page(cells: Sequence[Cell], watches: Sequence[WatchCell] = ()) -> str:
     """The whole page as Markdown."""
     found = {(c.case, c.rule): c for c in cells}
     rules = [rule for rule in RULES if any(c.rule == rule for c in cells)]
@@ -69,7 +74,7 @@ def page(cells: Sequence[Cell]) -> str:
         *table(good, _false),
         "![False rollbacks by world and rule](judges-false.svg)",
         "",
-        "Time until everybody is served by the new version, median:",
+        "Time until the new version is promoted, median:",
         "",
         *table(good, lambda c: _time(c.median)),
         f"Rules whose false rollbacks stay within {KEEPS:.0%} in every world above: {_keepers(rules, cells)}.",
@@ -79,7 +84,7 @@ def page(cells: Sequence[Cell]) -> str:
         "## Canaries that are worse: missed harms",
         "",
         "Share of rollouts that promoted the canary all the same. Where harm begins after 60 s a judge that is sure "
-        "sooner has promoted by then; what watches a new champion afterwards is not in it.",
+        "sooner has promoted by then; what becomes of it is [below](#after-the-promotion).",
         "",
         *table(bad, lambda c: f"{c.promoted:.1%}"),
         "Time from the canary's first traffic to its rollback for harm, median and 95 %:",
@@ -102,7 +107,40 @@ def page(cells: Sequence[Cell]) -> str:
         *_every([c for c in every if not c.harmed], "canaries as good as stable"),
         *_every([c for c in every if c.harmed], "canaries that are worse"),
     ]
-    return "\n".join([*intro, *(false if good else []), *(missed if bad else []), *(ours if every else [])])
+    return "\n".join(
+        [*intro, *(false if good else []), *(missed if bad else []), *(ours if every else []), *_after(watches)]
+    )
+
+
+def _after(watches: Sequence[WatchCell]) -> list[str]:
+    if not watches:
+        return []
+    good, bad = [c for c in watches if not c.harmed], [c for c in watches if c.harmed]
+    seeds = sorted({c.seeds for c in watches})
+    many = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+    return [
+        "## After the promotion",
+        "",
+        f"{many} seeds a cell, of which those that were promoted are watched for ten minutes more, from "
+        f"`make bench-judges`. The champion before keeps {HELD} % of the traffic meanwhile (`rollout.holdback`). "
+        "Beside it: what becomes of the same versions where nothing is held back (`holdback: 0`, as always in "
+        "blue/green), and the new one is held to what the one before did during the rollout.",
+        "",
+        "Versions as good as the one before: share that was brought down all the same, with its 95 % upper bound.",
+        "",
+        *_watched(good, lambda c: f"{c.back:.1%} (≤ {c.back_at_most:.1%})"),
+        "Versions that become worse a minute after their promotion: share that was brought down within the ten "
+        "minutes; time from then on, median and 95 % of these; answers that the one before would have given better.",
+        "",
+        *_watched(bad, lambda c: f"{c.back:.1%}; {_time(c.median)}, {_time(c.late)}; {c.hurt:,.0f}"),
+    ]
+
+
+def _watched(cells: Sequence[WatchCell], show: Callable[[WatchCell], str]) -> list[str]:
+    found = {(c.case, c.holdback): show(c) for c in cells}
+    cases = dict.fromkeys(c.case for c in cells)
+    rows = [f"| {case} | {found.get((case, HELD), '')} | {found.get((case, 0), '')} |" for case in cases]
+    return [f"| | {HELD} % held back | nothing held back |", "|---|---:|---:|", *rows, ""]
 
 
 def _every(cells: Sequence[Cell], name: str) -> list[str]:
@@ -118,12 +156,13 @@ def plots(cells: Sequence[Cell], into: Path) -> None:
     """Two plots as SVG of the cases that all rules are counted in, the same bytes for the same cells."""
     compared = [c for c in cells if c.case in COMPARED]
     good, bad = [c for c in compared if not c.harmed], [c for c in compared if c.harmed]
+    rules = [rule for rule in RULES if any(c.rule == rule for c in compared)]
     if good:
         shares = [(c.rule, c.case, 100 * c.rolled_back) for c in good]
-        dots(shares, list(RULES), "false rollbacks, %", into / "judges-false.svg", row=0.42, columns=3)
+        dots(shares, rules, "false rollbacks, %", into / "judges-false.svg", row=0.42, columns=3)
     if bad:
         hurt = [(c.rule, c.case, max(c.hurt, 1.0)) for c in bad]
-        dots(hurt, list(RULES), "answers hurt in a rollout", into / "judges-hurt.svg", row=0.42, columns=3, scale="log")
+        dots(hurt, rules, "answers hurt in a rollout", into / "judges-hurt.svg", row=0.42, columns=3, scale="log")
 
 
 def _false(c: Cell) -> str:
@@ -149,10 +188,11 @@ def kept(path: Path) -> list[Cell]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, default=Path("docs/benchmarks/judges.json"))
+    parser.add_argument("--watches", type=Path, default=Path("docs/benchmarks/watch.json"))
     parser.add_argument("--into", type=Path, default=Path("docs/benchmarks"))
     args = parser.parse_args()
     cells = kept(args.json)
-    (args.into / "judges.md").write_text(page(cells))
+    (args.into / "judges.md").write_text(page(cells, watch.cells(args.watches)))
     plots(cells, args.into)
 
 

@@ -12,21 +12,28 @@ from benchmarks.judges.argo import Argo
 from benchmarks.judges.flagger import Flagger
 from benchmarks.judges.kayenta import Kayenta
 from benchmarks.judges.sagemaker import SageMaker
+from serinus.spec import RolloutSpec
 from tests.simulation.worlds import catalogue
 from tests.simulation.worlds.catalogue import Case
 from tests.simulation.worlds.play import Ending, Pilot, Serinus, model_loop, play, spread
 from tests.simulation.worlds.tell import upper
 
 HORIZON = 4 * 3600  # seconds at least; the longest documented analysis takes three hours
-OURS = "Serinus"
+OURS, ADAPTIVE = "Serinus", "Serinus, adaptive"
 
 RULES: dict[str, Callable[[Case, int], Pilot]] = {
     OURS: lambda case, _: Serinus(model_loop(case.spec), case.scenario.scraping.every),
+    ADAPTIVE: lambda case, _: Serinus(model_loop(_adaptive(case.spec)), case.scenario.scraping.every),
     "Flagger": lambda _, __: Flagger(),
     "Argo Rollouts": lambda _, __: Argo(),
     "Kayenta": lambda _, seed: Kayenta(seed=seed),
     "SageMaker": lambda _, __: SageMaker(),
 }
+
+
+def _adaptive(spec: RolloutSpec) -> RolloutSpec:
+    return spec.model_copy(update={"pace": "adaptive", "steps": (1, 50)})
+
 
 _NAMES = (
     "constant, 5/s",

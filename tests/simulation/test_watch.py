@@ -1,4 +1,4 @@
-"""That a version is not brought down after its promotion by a world that changes for everybody, and is by its own fault.
+"""That a world that changes for everybody brings no promoted version down, and that its own fault does.
 
 `python -m benchmarks.judges.watch` counts all worlds; here are those in which the past alone misleads.
 """

@@ -1,4 +1,4 @@
-"""The canary judge: looking often, clumped failures, what is promoted, and the bound of the watch."""
+"""The canary judge: looking often, clumped failures, what is promoted, and the watch."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from scipy.stats import binom, norm
 
-from serinus.decide import guardrails, wealth
-from serinus.facts import Arm, Block, Evidence
+from serinus.decide import guardrails, watch, wealth
+from serinus.facts import Arm, Block, Evidence, Rollout
 from serinus.spec import Errors, Guardrails, RolloutSpec
 from serinus.stats import difference, sequential
 from serinus.stats.sequential import Counts, Rates
@@ -155,6 +155,46 @@ def _draw_outcomes(axes: Axes, f: Figures) -> None:
     axes.set(xlabel="canary's error rate less stable's, points", ylabel="share of rollouts", ylim=(0, 1))
 
 
+def watched(rng: np.random.Generator) -> Figures:
+    """The share of good champions that is brought back when everybody fails more often than during the rollout: with a
+    share of the traffic held back, and by the past alone.
+    """
+    runs, times = 200, (1, 1.5, 2, 3, 5)
+    spec = _only_errors()
+
+    def shares(held: int) -> list[float]:
+        rules = spec.model_copy(update={"holdback": held})
+        backs = [[_brought_back(rules, RATE * factor, rng) for _ in range(runs)] for factor in times]
+        return [round(sum(back) / runs, 4) for back in backs]
+
+    return {"times": list(times), "ours": shares(spec.holdback), "past": shares(0)}
+
+
+def _brought_back(spec: RolloutSpec, rate: float, rng: np.random.Generator) -> bool:
+    """Whether a watch of ten minutes, a look every ten seconds, ends with the champion before."""
+    seen = Counts(4000, int(rng.binomial(4000, RATE)))
+    known = _grown(spec, {}, 0, seen, Counts(1000, int(rng.binomial(1000, RATE))), 100)
+    now = START + timedelta(seconds=100)
+    rollout = Rollout(2, 1, START, 0, START, now, step_answers=1000, evidence=known)
+    on, old = watch.start(spec, rollout, now, restarts=0), 5 * spec.holdback
+    for _ in range(60):
+        counts = [Counts(n, int(rng.binomial(n, rate))) for n in (old, 500 - old)]
+        arms = (Arm(answers=c.trials, errors=c.bad) for c in counts)
+        block = Block(on.looked_until, on.looked_until + timedelta(seconds=10), *arms)
+        on, verdict = watch.look(spec, on, block)
+        if verdict.outcome == "fail":
+            return True
+    return False
+
+
+def _draw_watched(axes: Axes, f: Figures) -> None:
+    axes.plot(f["times"], f["past"], "o--", color="tab:red", label="held to the past alone (holdback 0, blueGreen)")
+    axes.plot(f["times"], f["ours"], "o-", color="tab:blue", label="Serinus: worse than then and than beside it now")
+    axes.axhline(ALPHA, color="black", linewidth=0.8, linestyle=":", label="promised: 5 % at most")
+    axes.set(xlabel="how many times as often as during the rollout everybody fails")
+    axes.set(ylabel="share of good champions brought back", ylim=(-0.03, 1.03))
+
+
 def bound(_: np.random.Generator) -> Figures:
     """How often Clopper and Pearson's upper bound lies under the true rate: exact, by the answers it was made of."""
     sizes = [100, 200, 500, 1000, 2000, 5000, 10_000]
@@ -210,6 +250,7 @@ SECTIONS = (
     Section("looks", looks, _draw_looks),
     Section("clumps", clumps, _draw_clumps),
     Section("outcomes", outcomes, _draw_outcomes),
+    Section("watch", watched, _draw_watched),
     Section("bound", bound, _draw_bound),
     Section("effect", effect, _draw_effect),
 )
