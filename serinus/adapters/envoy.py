@@ -56,16 +56,18 @@ class Servers(Protocol):
         ...
 
 
-def prepare(folder: Path, port: int, admin_port: int) -> Path:
+def prepare(folder: Path, loop: str, port: int, admin_port: int) -> Path:
     """Write what Envoy needs before it can start into `folder`; return its configuration file.
 
-    Keeps the clusters and routes of an earlier Envoy: with them the new one serves as the old one did.
+    Keeps the clusters and routes of an earlier Envoy: with them the new one serves as the old one did. The first one
+    says 503 until `loop` has a version that is ready.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (render.CLUSTERS, render.ROUTES):
-        if _read(folder / name) is None:
-            _write(folder / name, {"version_info": "", "resources": []})
+    if _read(folder / render.CLUSTERS) is None:
+        _write(folder / render.CLUSTERS, {"version_info": "", "resources": []})
+    if _read(folder / render.ROUTES) is None:
+        _write(folder / render.ROUTES, render.routes(loop, {}, timedelta(0)))
     bootstrap = folder / "bootstrap.json"
     _write(bootstrap, render.bootstrap(str(folder), port, admin_port))
     return bootstrap

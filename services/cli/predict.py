@@ -29,8 +29,6 @@ def predict(state: Path, text: str) -> None:
     if answer.status_code == httpx.codes.OK:
         context.answer(answer.content)
         return
-    if answer.status_code == httpx.codes.NOT_FOUND and not answer.content:  # an endpoint that was given no route yet
-        raise Unavailable(f"{card.loop} has no version that answers yet; `serinus status` shows how far it is")
     said = f"{_reason(answer)} (status {answer.status_code})"
     if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
         raise Unavailable(f"{card.loop} could not answer: {said}; `serinus status` shows how it is")

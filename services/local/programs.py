@@ -52,7 +52,11 @@ def of(state: Path, addresses: Addresses, scrape: timedelta, spec: ModelLoop) ->
     return (
         Program(mlflow_command(state, addresses), url("mlflow") + mlflow_server.READY, (addresses.mlflow,)),
         Program(prometheus_command(state, addresses, scrape), url("prometheus") + "/-/ready", (addresses.prometheus,)),
-        Program(envoy_command(state, addresses), url("admin") + "/ready", (addresses.envoy, addresses.admin)),
+        Program(
+            envoy_command(state, addresses, spec.metadata.name),
+            url("admin") + "/ready",
+            (addresses.envoy, addresses.admin),
+        ),
         *((collector(state, addresses, collect.retention),) if collect is not None else ()),
     )
 
@@ -100,9 +104,9 @@ def prometheus_command(state: Path, addresses: Addresses, scrape: timedelta) -> 
     return Command("prometheus", argv, state / "logs" / "prometheus.log", reads=(file,))
 
 
-def envoy_command(state: Path, addresses: Addresses) -> Command:
+def envoy_command(state: Path, addresses: Addresses, loop: str) -> Command:
     """Envoy as one process for the life of the loop; it outlives a killed supervisor."""
-    bootstrap = envoy_files.prepare(state / "envoy", addresses.envoy, addresses.admin)
+    bootstrap = envoy_files.prepare(state / "envoy", loop, addresses.envoy, addresses.admin)
     argv = envoy_files.command(envoy(), bootstrap)
     return Command("envoy", argv, state / "logs" / "envoy.log", reads=(bootstrap,))
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from serinus.adapters import envoy as adapter
@@ -30,11 +31,18 @@ def local(tmp_path: Path) -> Iterator[Local]:
 
 def test_a_second_envoy_cannot_take_half_of_the_requests(local: Local, tmp_path: Path) -> None:
     """Without this two Envoys would share the port, and the kernel would deal the connections out."""
-    bootstrap = adapter.prepare(tmp_path / "second", local.envoy.port, free_port())
+    bootstrap = adapter.prepare(tmp_path / "second", LOOP, local.envoy.port, free_port())
     arguments = adapter.command(programs.envoy(), bootstrap)
     second = subprocess.run(arguments, capture_output=True, timeout=20, check=False)
     assert second.returncode != 0
     assert b"Address already in use" in second.stderr
+
+
+def test_before_the_first_version_callers_are_told_to_come_again(tmp_path: Path) -> None:
+    with envoy(tmp_path / "envoy") as running:
+        answer = httpx.post(f"http://127.0.0.1:{running.port}{PATH}", json={"instances": []}, trust_env=False)
+    assert answer.status_code == 503
+    assert f"no version of {LOOP} is ready" in answer.text
 
 
 def test_a_hanging_envoy_holds_nobody_up_for_a_second(local: Local) -> None:

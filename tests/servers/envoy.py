@@ -50,6 +50,7 @@ class Envoy:
     """An Envoy process; `start` brings it back on the same ports and files after it was killed."""
 
     folder: Path
+    loop: str = "flights"
     port: int = 0
     admin_port: int = 0
     process: subprocess.Popen[bytes] | None = None
@@ -59,7 +60,7 @@ class Envoy:
         return f"http://127.0.0.1:{self.admin_port}"
 
     def start(self) -> None:
-        bootstrap = adapter.prepare(self.folder, self.port, self.admin_port)
+        bootstrap = adapter.prepare(self.folder, self.loop, self.port, self.admin_port)
         arguments = adapter.command(programs.envoy(), bootstrap)
         with (self.folder.parent / "envoy.log").open("ab") as log:
             process = subprocess.Popen(arguments, stdout=log, stderr=log)

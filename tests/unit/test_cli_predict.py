@@ -53,7 +53,6 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
         (503, b'{"error": "no version is ready"}', f"{LOOP} could not answer: no version is ready (status 503); "
          "`serinus status` shows how it is"),
         (404, b'{"error": "expected /v1/models/a:predict"}', f"{LOOP} refused the rows: expected /v1/models/a:predict"),
-        (404, b"", f"{LOOP} has no version that answers yet; `serinus status` shows how far it is"),
         (502, b"", f"{LOOP} could not answer: no reason given (status 502)"),
         (500, b"[1]", f"{LOOP} could not answer: [1] (status 500)"),
     ],
