@@ -79,7 +79,7 @@ def look_after(draft: Draft) -> None:
         broken = f"its server crashed {state.restarts - watched.restarts} times since it was promoted"
     if broken and draft.status.previous is not None:
         bring_back(draft, watched.version, draft.status.previous, broken)
-    elif draft.now >= watched.until:
+    elif draft.now >= watch.over(rules, watched):
         seen = any(e.canary_trials for e in watched.evidence.values())
         how = "kept its guardrails" if seen else "was not seen to answer anybody"
         _end_watch(draft, f"{how} after the promotion")
@@ -156,10 +156,11 @@ def _promote(draft: Draft, rollout: Rollout, reason: str) -> None:
         decided=max(draft.status.decided, rollout.version),
         drift=(),  # earlier windows were compared with another model's training data
     )
-    said = f"version {rollout.version} serves everyone: {reason}"
+    held = watched.held if watched is not None else 0
+    said = f"version {rollout.version} {'is promoted' if held else 'serves everyone'}: {reason}"
     draft.say("Promoted", said, rollout.version, "", **_harm(rollout))
-    if watched is not None and watched.held:
-        _say_held(draft, watched.version, watched.held, f"version {rollout.stable} keeps the rest to be compared with")
+    if held:
+        _say_held(draft, rollout.version, held, f"version {rollout.stable} keeps the rest to be compared with")
 
 
 def _share(draft: Draft, watched: Watch, before: int) -> None:

@@ -62,6 +62,11 @@ def shared(spec: RolloutSpec, watch: Watch, before: VariantState | None, now: da
     return watch if held == watch.held else replace(watch, held=held, share_since=now)
 
 
+def over(spec: RolloutSpec, watch: Watch) -> datetime:
+    """When the watch ends; under suspicion a version is watched for as long again, as nobody would look afterwards."""
+    return watch.until + spec.watch if watch.held > spec.held_back else watch.until
+
+
 def shared_since(spec: RolloutSpec, watch: Watch) -> datetime:
     """When the shares of traffic were changed last."""
     return watch.share_since or watch.until - spec.watch
@@ -77,7 +82,7 @@ def _verdict(spec: RolloutSpec, guardrail: Guardrail, watch: Watch) -> Verdict:
 
 def _suspect(spec: RolloutSpec, watch: Watch) -> bool:
     """Whether a guardrail is near bringing the one before back, or was and has not receded since."""
-    more = watch.held > spec.held_back
+    more = watch.held > spec.held_back  # it was
     for g in _active(spec):
         beside = known(g, watch.beside)
         if guardrails.near(g, beside) or (more and guardrails.harm_now(beside) > 0):

@@ -142,7 +142,8 @@ class RolloutSpec(Part):
     guardrails: Guardrails = Guardrails()
     """What the canary must not be worse at."""
     false_rollback_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
-    """The chance that a canary no worse than allowed is thrown back, over the whole rollout."""
+    """The chance that a canary no worse than allowed is thrown back, over the whole rollout; and, once it was promoted,
+    that it is brought down while it is watched."""
     false_promotion_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     """The chance that a canary worse by a guardrail's margin or more is promoted."""
     warm_up: Duration = timedelta(seconds=5)
@@ -150,7 +151,8 @@ class RolloutSpec(Part):
     judged by that; at most half of stepTimeout. For a server that compiles or fills caches while it answers it is more
     (our own has done so before), 0s: it is judged at once."""
     watch: Duration = timedelta(minutes=10)
-    """After a promotion, how long a broken guardrail still brings the last champion back."""
+    """After a promotion, how long a broken guardrail still brings the last champion back; as long again at most while
+    something speaks against the new one."""
     holdback: Annotated[int, Field(ge=0, le=50)] = 20
     """The percent of the traffic that stays with the last champion meanwhile, to compare with. 0, and always with
     blueGreen: none does, and the new one is compared with what the last one did before; a world that gets worse for

@@ -55,9 +55,8 @@ def common(trials: int, bad: int) -> float:
 def harms(stable: float, margin: float) -> tuple[Rates, ...]:
     """Alternatives "worse by more than `margin`", from half as much again up to total failure; always HARMS of them.
 
-    Where stable's rate leaves no room for half as much again, from the middle of what room there is.
-
-    Their differences are geometric, because what separates them for a test is their ratio.
+    Their differences are geometric, because what separates them for a test is their ratio. Where stable's rate leaves
+    no room for half as much again, they begin in the middle of what room there is.
     """
     first, most = min(1.5 * margin, 1.0), 1 - stable  # no canary is worse by more than `most`
     if most > margin:

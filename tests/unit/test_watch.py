@@ -223,5 +223,11 @@ def test_a_champion_before_that_is_not_ready_gets_nothing_until_it_is(state: Var
     assert watch.shared(HELD, alone, READY, NOW + 2 * SECOND).held == 10
 
 
+def test_a_version_under_suspicion_is_watched_for_as_long_again_at_most() -> None:
+    calm = watching(spec=HELD)
+    assert watch.over(HELD, calm) == calm.until
+    assert watch.over(HELD, replace(calm, held=50)) == calm.until + 600 * SECOND
+
+
 def test_the_shares_are_those_of_the_promotion_until_they_are_changed() -> None:
     assert watch.shared_since(HELD, watching(spec=HELD)) == NOW

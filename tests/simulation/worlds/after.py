@@ -64,7 +64,7 @@ def _rolled(scenario: Scenario, spec: RolloutSpec, horizon: int, seed: int) -> t
 def _watched(seen: Prometheus, pilot: Serinus, later: int) -> Kept:
     """On from the promotion, `later` seconds after which what counts begins."""
     begun, before = seen.now, seen.hurt
-    while pilot.status.watch is not None:
+    while pilot.status.watch is not None and seen.now + pilot.every <= seen.world.horizon:
         seen.run_to(seen.now + pilot.every)
         pilot.look(seen, seen.now)
     back = seen.now - begun - later if pilot.status.champion != CANARY else None
