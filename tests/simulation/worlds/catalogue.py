@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from serinus.spec import RolloutSpec
+from serinus.spec import Errors, Guardrails, RolloutSpec
 from tests.simulation.worlds.facts import (
     Clusters,
     Failures,
@@ -38,6 +38,8 @@ PATIENT = RolloutSpec(steps=(50,), min_requests=100, step_timeout=timedelta(hour
 """For a loop that is asked every five seconds: half of its traffic, and half a day to convince."""
 SLOW = RolloutSpec(step_timeout=timedelta(hours=1))
 TWENTY = RolloutSpec(steps=(20, 50))
+HALVES = RolloutSpec(steps=(50,))
+FINE = RolloutSpec(steps=(20, 50), guardrails=Guardrails(errors=Errors(margin=0.002)), step_timeout=timedelta(hours=1))
 WARM = RolloutSpec(warm_up=timedelta(seconds=40))
 """For servers that take two time constants of twenty seconds to answer nearly as fast as they will."""
 NEAR = Latency(median=0.15, sigma=0.6)
@@ -56,7 +58,7 @@ IDENTICAL = (
     Case(Scenario("constant, 500/s", at(500))),
     Case(Scenario("constant, 2,000/s", at(2000))),
     Case(Scenario("constant, 500/s, 1 % weight", at(500)), RolloutSpec(steps=(1, 10, 50))),
-    Case(Scenario("constant, 50/s, 50 % weight"), RolloutSpec(steps=(50,))),
+    Case(Scenario("constant, 50/s, 50 % weight"), HALVES),
     Case(Scenario("diurnal (20 min a day)", Load(50, swing=0.9, day=1200))),
     Case(Scenario("bursty, x 10", Load(50, burst=10))),
     Case(Scenario("bursty, x 30, 5/s", Load(5, burst=30, burst_every=120, burst_for=5)), SLOW),
@@ -73,7 +75,7 @@ IDENTICAL = (
     Case(Scenario("clusters, rare", clusters=(Clusters(every=600),))),
     Case(Scenario("clusters, split by weight", clusters=(Clusters(every=75, sticky=0),))),
     Case(Scenario("clusters, 1 % weight, 500/s", at(500), clusters=(Clusters(10),)), RolloutSpec(steps=(1, 10, 50))),
-    Case(Scenario("clusters, 50 % weight", clusters=(Clusters(every=75),)), RolloutSpec(steps=(50,))),
+    Case(Scenario("clusters, 50 % weight", clusters=(Clusters(every=75),)), HALVES),
     Case(Scenario("clusters of refusals", clusters=(Clusters(every=75, outcome="invalid"),))),
     Case(Scenario("heavy tails, slow spells", latency=Latency(tail=0.05, index=1.1, spell_every=60))),
     Case(Scenario("near the threshold, slow spells", latency=replace(NEAR, spell_every=60))),
@@ -125,3 +127,10 @@ HARMS = (
     ),
 )
 """The canary is worse in all of them; the second by little more than the margin."""
+
+SOONER = (
+    Case(Scenario("errors 0.5 to 5 %, 5/s, 50 % weight", at(5), _HALF, harm=Harm(errors=0.045)), HALVES),
+    Case(Scenario("errors 0.8 to 2 %, 50/s, margin 0.2 %", harm=Harm(errors=0.012)), FINE),
+    Case(Scenario("constant, 50/s, margin 0.2 %"), FINE),
+)
+"""Two of HARMS by rules for those who have to know sooner, and what one of these costs a canary as good as stable."""
