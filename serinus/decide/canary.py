@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from serinus import durations
-from serinus.decide import experiment, guardrails, hidden, pace, server, warmup, wealth
+from serinus.decide import experiment, guardrails, hidden, pace, rulings, server, warmup, wealth
 from serinus.facts import Block, Rollout, VariantState, Verdict
 from serinus.spec import BLUE_GREEN, Experiment, RolloutSpec
 
@@ -71,7 +71,7 @@ def look(
     )
     active = guardrails.active(spec)
     found = hidden.told(
-        [guardrails.verdict(g, guardrails.known(g, after.evidence)) for g in active], active, after.evidence
+        [rulings.on_trial(g, guardrails.known(g, after.evidence)) for g in active], active, after.evidence
     )
     verdicts = tuple(warmup.said(found, spec, after.served_since, after.looked_until))
     gone = server.gone(after, state, now)
@@ -237,7 +237,7 @@ def _near(spec: RolloutSpec, rollout: Rollout) -> str:
     for g in guardrails.active(spec):
         evidence = guardrails.known(g, rollout.evidence)
         if guardrails.near(g, evidence):
-            return f"{g.name} is near rollback: evidence of harm {guardrails.odds(guardrails.harm_now(evidence))}"
+            return f"{g.name} is near rollback: evidence of harm {rulings.odds(guardrails.harm_now(evidence))}"
     return ""
 
 

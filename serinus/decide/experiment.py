@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from serinus.decide.guardrails import active, known, points
+from serinus.decide.guardrails import active, known
+from serinus.decide.rulings import points
 from serinus.facts import Evidence, Outcome, Rollout, Sticky, Verdict
 from serinus.spec import Experiment, Ratio, RolloutSpec
 from serinus.stats import difference, dispersion, sequential

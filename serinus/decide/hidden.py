@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from serinus.decide.guardrails import Guardrail, known, points
+from serinus.decide.guardrails import Guardrail, known
+from serinus.decide.rulings import points
 from serinus.facts import Evidence, Verdict
 from serinus.stats import difference, dispersion, sequential
 

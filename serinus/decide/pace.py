@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from serinus.decide import guardrails, hidden
+from serinus.decide import guardrails, hidden, rulings
 from serinus.decide.guardrails import Guardrail
 from serinus.facts import Block, Rollout
 from serinus.spec import BLUE_GREEN, RolloutSpec
@@ -57,7 +57,7 @@ def share(spec: RolloutSpec, rollout: Rollout, block: Block, *, safe: bool) -> S
     wanted, why = last, "every guardrail is found safe"
     if not safe:
         wanted = min(int(100 * BUDGET / max(requests * possible, BUDGET)), last) if requests else before
-        why = f"{what} at most {guardrails.points(float(f'{possible:.2g}'))} worse"
+        why = f"{what} at most {rulings.points(float(f'{possible:.2g}'))} worse"
     wanted = min(wanted, math.ceil(AT_ONCE * before))
     if wanted >= WORTH * before or before < wanted == last:
         return Share(wanted, why)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from serinus.decide import guardrails, warmup, wealth
+from serinus.decide import guardrails, rulings, warmup, wealth
 from serinus.decide.guardrails import Guardrail, known
 from serinus.facts import Block, Rollout, VariantState, Verdict, Watch
 from serinus.spec import RolloutSpec
@@ -73,10 +73,10 @@ def shared_since(spec: RolloutSpec, watch: Watch) -> datetime:
 
 
 def _verdict(spec: RolloutSpec, guardrail: Guardrail, watch: Watch) -> Verdict:
-    then = guardrails.watch_verdict(guardrail, watch.evidence[guardrail.name])
+    then = rulings.against_past(guardrail, watch.evidence[guardrail.name])
     if not spec.held_back:
         return then
-    now = guardrails.beside_verdict(guardrail, known(guardrail, watch.beside))
+    now = rulings.beside(guardrail, known(guardrail, watch.beside))
     return now if then.outcome == "fail" or now.outcome != "fail" else then
 
 

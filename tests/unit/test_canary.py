@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serinus.decide import canary, guardrails, wealth
+from serinus.decide import canary, guardrails, rulings, wealth
 from serinus.facts import Arm, Block, Evidence, Rollout, VariantState
 from serinus.spec import BLUE_GREEN, Errors, Guardrails, Latency, RolloutSpec, Wrong
 from serinus.stats import difference, dispersion, sequential
@@ -196,7 +196,7 @@ def test_harm_is_rolled_back_with_its_figures() -> None:
     assert seen.reason == errors.reason
     assert errors.reason == (
         "errors: canary 18 of 186 (9.7 %) against stable 3 of 744 (0.4 %), "
-        f"worse by more than 1 percentage point with evidence {guardrails.odds(errors.figures['log_harm'])} "
+        f"worse by more than 1 percentage point with evidence {rulings.odds(errors.figures['log_harm'])} "
         "(needed 1:200)"
     )
     assert errors.figures["canary_rate"] == pytest.approx(18 / 186)
@@ -435,11 +435,11 @@ def test_more_bad_outcomes_than_trials_count_as_the_trials() -> None:
      (30.0, "1:10^13"), (1e6, "1:10^434294")],
 )  # fmt: skip
 def test_evidence_is_written_as_odds(log_e: float, text: str) -> None:
-    assert guardrails.odds(log_e) == text
+    assert rulings.odds(log_e) == text
 
 
 def test_margins_are_written_in_percentage_points() -> None:
-    assert [guardrails.points(m) for m in (0.01, 0.02, 0.07, 0.0005)] == [
+    assert [rulings.points(m) for m in (0.01, 0.02, 0.07, 0.0005)] == [
         "1 percentage point", "2 percentage points", "7 percentage points", "0.05 percentage points",
     ]  # fmt: skip
 
