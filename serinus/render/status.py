@@ -140,7 +140,8 @@ def _moving(spec: ModelLoop, status: Status) -> Iterator[_Said]:
         why = f": {run.why.reason}" if run.why is not None and run.why.reason else ""
         yield "Running", f"run {run.key} ({run.cause}) is {run.phase}{why}"
     if watch is not None:
-        yield "Watching", f"version {watch.version} is watched until {_time(watch.until)}"
+        beside = f", beside version {status.previous} with {watch.held} % of the traffic" if watch.held else ""
+        yield "Watching", f"version {watch.version} is watched until {_time(watch.until)}{beside}"
 
 
 def _degraded(

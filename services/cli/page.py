@@ -141,7 +141,9 @@ def _lines(view: View) -> Iterator[tuple[str, Text]]:
         yield "canary", Text(_canary(status.rollout, view))
     if status.watch is not None:
         left = lasting(status.watch.until - view.now)
-        yield "watched", Text(f"version {status.watch.version}, for another {left}")
+        held = status.watch.held
+        beside = f", beside version {status.previous} with {held} % of the traffic" if held else ""
+        yield "watched", Text(f"version {status.watch.version}, for another {left}{beside}")
     if status.waiting is not None:
         turn = status.rollout is not None or status.approved == status.waiting
         hint = "its turn comes next" if turn else f"`serinus approve {status.waiting}{view.options}` lets it in"

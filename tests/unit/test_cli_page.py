@@ -105,6 +105,8 @@ FAILED = RunRecord("k-1", "drift", NOW, NOW - timedelta(hours=2, minutes=5), "fa
         (_with(waiting=5), "waiting", "version 5; `serinus approve 5` lets it in"),
         (_with(waiting=5, approved=5), "waiting", "version 5; its turn comes next"),
         (_with(watch=Watch(3, NOW + timedelta(seconds=90), NOW)), "watched", "version 3, for another 1 min 30 s"),
+        (_with(previous=2, watch=Watch(3, NOW + timedelta(seconds=90), NOW, held=20)), "watched",
+         "version 3, for another 1 min 30 s, beside version 2 with 20 % of the traffic"),
         (IDLE, "run", "none yet"),
         (_with(run=RunRecord("k-2", "drift", NOW)), "run", "pending, for 0 s: k-2"),
         (_with(last_run=FAILED), "run", "2 h 5 min ago: k-1 failed: gate [x]: too few rows"),

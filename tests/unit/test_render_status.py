@@ -170,6 +170,12 @@ def test_the_feature_that_matters_most_stands_in_the_column_and_not_the_one_that
             "version 1 is watched until 2026-03-02T12:01:00Z",
         ),
         (
+            replace(SERVING, champion=2, previous=1, watch=Watch(2, NOW + MINUTE, NOW, held=20)),
+            SPEC,
+            "Watching",
+            "version 2 is watched until 2026-03-02T12:01:00Z, beside version 1 with 20 % of the traffic",
+        ),
+        (
             replace(SERVING, rollout=canary(), run=RunRecord("flights-drift-1", "drift", NOW, phase="running")),
             SPEC,
             "RollingOut",
