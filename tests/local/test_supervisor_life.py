@@ -70,9 +70,9 @@ def test_ports_that_are_taken_are_replaced_said_and_kept_over_restarts(loop: Loo
         loop.up()
         chosen = asdict(loop.addresses)
         assert {name for name in wanted if chosen[name] != wanted[name]} == {"envoy", "mlflow"}
-        said = loop.log.read_text()
-        assert f"http://127.0.0.1:{chosen['envoy']}/v1/models/parcels:predict" in said
-        assert f"http://127.0.0.1:{chosen['mlflow']}" in said
+        told = f"http://127.0.0.1:{chosen['envoy']}/v1/models/parcels:predict", f"http://127.0.0.1:{chosen['mlflow']}\n"
+        # It is ready a moment before it says where everything answers.
+        loop.until(lambda: all(part in loop.log.read_text() for part in told), "its log has both addresses", 30)
         loop.serves(1)
         assert loop.predict(loop.rows()).status_code == 200
     assert loop.serinus("down").returncode == 0
