@@ -77,7 +77,8 @@ def _tells_how(auditor: auditing.Auditor, calls: Calls) -> None:
     lineage = auditor.knows("lineage", "2")
     assert lineage["papers"]["contract"]["dataset"]["source"].startswith("production")
     assert lineage["papers"]["origin"]["cause"] == "data"
-    assert [each["share"] for each in lineage["served"]] == [20, 50, 100]
+    # Version 1 keeps a fifth while it is watched, which may be over by now.
+    assert [each["share"] for each in lineage["served"]][:3] == [20, 50, 80]
     assert "of which none was changed or removed" in lineage["source"], lineage["source"]
     quality = auditor.knows("quality", "--window", "1m")
     assert quality["champion"] == 2
