@@ -82,7 +82,7 @@ def look_after(draft: Draft) -> None:
     elif draft.now >= watch.over(rules, watched):
         seen = any(e.canary_trials for e in watched.evidence.values())
         how = "kept its guardrails" if seen else "was not seen to answer anybody"
-        _end_watch(draft, f"{how} after the promotion")
+        _end_watch(draft, watched, f"{how} after the promotion")
     elif draft.world.routing is not None and draft.status.previous is not None:
         _share(draft, watched, draft.status.previous)
 
@@ -137,7 +137,7 @@ def _start(draft: Draft, version: Version) -> None:
         version.number, status.champion, now, -1, now, looked_until=now, restarts=seen.restarts if seen else 0
     )
     if status.watch is not None:
-        _end_watch(draft, f"gives way to version {version.number} before its time was over")
+        _end_watch(draft, status.watch, f"gives way to version {version.number} before its time was over")
     draft.set(rollout=rollout, waiting=None)
 
 
@@ -178,11 +178,9 @@ def _share(draft: Draft, watched: Watch, before: int) -> None:
     _say_held(draft, watched.version, after.held, why)
 
 
-def _end_watch(draft: Draft, how: str) -> None:
-    watched = draft.status.watch
-    if watched is not None:
-        draft.set(watch=None)
-        draft.say("WatchEnded", f"version {watched.version} {how}", watched.version)
+def _end_watch(draft: Draft, watched: Watch, how: str) -> None:
+    draft.set(watch=None)
+    draft.say("WatchEnded", f"version {watched.version} {how}", watched.version)
 
 
 def _say_held(draft: Draft, version: int, held: int, why: str) -> None:
