@@ -172,8 +172,11 @@ def _false(c: Cell) -> str:
 
 
 def _keepers(rules: Sequence[str], cells: Sequence[Cell]) -> str:
-    bad = {c.rule for c in cells if not c.harmed and c.case in COMPARED and c.rolled_back > KEEPS}
-    return ", ".join(rule for rule in rules if rule not in bad) or "none"
+    """The rules that were counted in every compared world of a good canary, and kept within it there."""
+    good = [c for c in cells if not c.harmed and c.case in COMPARED]
+    every = {c.case for c in good}
+    kept = {rule: {c.case for c in good if c.rule == rule and c.rolled_back <= KEEPS} for rule in rules}
+    return ", ".join(rule for rule in rules if kept[rule] == every) or "none"
 
 
 def _time(seconds: float | None) -> str:
