@@ -124,7 +124,8 @@ def _after(watches: Sequence[WatchCell]) -> list[str]:
         f"{many} seeds a cell, of which those that were promoted are watched for ten minutes more, from "
         f"`make bench-judges`. The champion before keeps {HELD} % of the traffic meanwhile (`rollout.holdback`). "
         "Beside it: what becomes of the same versions where nothing is held back (`holdback: 0`, as always in "
-        "blue/green), and the new one is held to what the one before did during the rollout.",
+        "blue/green), and the new one is held to what the one before did during the rollout. An empty cell was not "
+        "counted, nor were worlds that are not named.",
         "",
         "Versions as good as the one before: share that was brought down all the same, with its 95 % upper bound.",
         "",
