@@ -42,8 +42,6 @@ def page(cells: Sequence[Cell], watches: Sequence[WatchCell] = ()) -> str:
     good = [c.name for c in CASES if not c.scenario.harmed and c.name in COMPARED & counted]
     bad = [c.name for c in CASES if c.scenario.harmed and c.name in COMPARED & counted]
     every = [found[c.name, OURS] for c in CASES if (c.name, OURS) in found]
-    seeds = sorted({c.seeds for c in cells})
-    many = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
 
     def table(cases: Iterable[str], show: Callable[[Cell], str]) -> list[str]:
         shown = [[show(found[case, rule]) if (case, rule) in found else "" for rule in rules] for case in cases]
@@ -55,10 +53,11 @@ def page(cells: Sequence[Cell], watches: Sequence[WatchCell] = ()) -> str:
         "",
         "# Judges compared",
         "",
-        f"Simulated rollouts, {many} seeds a cell, from `make bench-judges`. Every rule saw the same seeded traffic: "
-        "the counters that Prometheus would have read of a stable version and a canary. Ours is the real driver and "
-        "the real loop in fake time; the others are what their documentation says, with the values of its examples, "
-        "tuned to these worlds by nobody. What the worlds are made of: `tests/simulation/worlds/catalogue.py`.",
+        f"Simulated rollouts, {_many(cells)} seeds a cell, from `make bench-judges`. Every rule saw the same seeded "
+        "traffic: the counters that Prometheus would have read of a stable version and a canary. Ours is the real "
+        "driver and the real loop in fake time; the others are what their documentation says, with the values of its "
+        "examples, tuned to these worlds by nobody. What the worlds are made of: "
+        "`tests/simulation/worlds/catalogue.py`.",
         "",
         *(f"- **{rule}**: {NOTES[rule]}." for rule in rules),
         "",
@@ -116,12 +115,10 @@ def _after(watches: Sequence[WatchCell]) -> list[str]:
     if not watches:
         return []
     good, bad = [c for c in watches if not c.harmed], [c for c in watches if c.harmed]
-    seeds = sorted({c.seeds for c in watches})
-    many = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     return [
         "## After the promotion",
         "",
-        f"{many} seeds a cell, of which those that were promoted are watched for ten minutes more, from "
+        f"{_many(watches)} seeds a cell, of which those that were promoted are watched for ten minutes more, from "
         f"`make bench-judges`. The champion before keeps {HELD} % of the traffic meanwhile (`rollout.holdback`). "
         "Beside it: what becomes of the same versions where nothing is held back (`holdback: 0`, as always in "
         "blue/green), and the new one is held to what the one before did during the rollout. An empty cell was not "
@@ -164,6 +161,12 @@ def plots(cells: Sequence[Cell], into: Path) -> None:
     if bad:
         hurt = [(c.rule, c.case, max(c.hurt, 1.0)) for c in bad]
         dots(hurt, rules, "answers hurt in a rollout", into / "judges-hurt.svg", row=0.42, columns=3, scale="log")
+
+
+def _many(cells: Iterable[Cell | WatchCell]) -> str:
+    """Of how many seeds the cells are."""
+    seeds = sorted({c.seeds for c in cells})
+    return f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
 
 
 def _false(c: Cell) -> str:

@@ -24,8 +24,8 @@ def start(spec: RolloutSpec, rollout: Rollout, now: datetime, restarts: int) -> 
     # What got no traffic before, as in blue/green, warms up in the watch.
     served = rollout.served_since if rollout.step_answers else now
     before = {name: guardrails.start_of_watch(e) for name, e in rollout.evidence.items()}
-    beside = {name: guardrails.start_beside(e) for name, e in rollout.evidence.items()}
     until, held = now + spec.watch, spec.held_back
+    beside = {name: guardrails.start_beside(e) for name, e in rollout.evidence.items()} if held else {}
     return Watch(rollout.version, until, now, before, beside, restarts, served_since=served, held=held)
 
 

@@ -152,6 +152,7 @@ def test_some_of_the_traffic_stays_with_the_one_before() -> None:
 )
 def test_nothing_stays_with_the_one_before_where_there_is_nothing_to_compare(spec: RolloutSpec) -> None:
     assert watching(spec=spec).held == 0
+    assert watching(spec=spec).beside == {}  # what is kept with the version is then the evidence against the past
 
 
 def test_a_new_champion_that_is_worse_than_the_one_before_is_now_and_was_then_gives_way() -> None:

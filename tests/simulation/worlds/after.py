@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, replace
 
-from serinus.spec import Latency, RolloutSpec
+from serinus.spec import RolloutSpec
 from tests.simulation.worlds.catalogue import NEAR, TWENTY, Case, at
 from tests.simulation.worlds.draw import World
 from tests.simulation.worlds.facts import Failures, Harm, Scenario
-from tests.simulation.worlds.play import BEGIN, Serinus, carried, model_loop
+from tests.simulation.worlds.play import BEGIN, Serinus, carried, model_loop, threshold_of
 from tests.simulation.worlds.scrapes import CANARY, Prometheus
 
 LATER = 60
@@ -31,10 +31,8 @@ HARMS = (
 class Kept:
     """What became of a version that was promoted; seconds from its promotion, or from when its harm began."""
 
-    seed: int
     back: int | None  # when the one before came back; None: it was kept
     hurt: float  # answers until then that the one before would have given better, in expectation
-    reason: str
 
 
 def kept(case: Case, seed: int) -> Kept | None:
@@ -53,9 +51,8 @@ def kept(case: Case, seed: int) -> Kept | None:
 
 
 def _rolled(scenario: Scenario, spec: RolloutSpec, horizon: int, seed: int) -> tuple[Prometheus, Serinus] | None:
-    threshold = (spec.guardrails.latency or Latency()).threshold.total_seconds()
     whole = BEGIN + horizon + round(spec.watch.total_seconds()) + 2 * scenario.scraping.every
-    seen = Prometheus(World(scenario, seed, whole, BEGIN, threshold))
+    seen = Prometheus(World(scenario, seed, whole, BEGIN, threshold_of(spec)))
     pilot = Serinus(model_loop(spec), scenario.scraping.every)
     ending = carried(seen, pilot, horizon)
     return (seen, pilot) if ending.action == "promote" else None
@@ -68,4 +65,4 @@ def _watched(seen: Prometheus, pilot: Serinus, later: int) -> Kept:
         seen.run_to(seen.now + pilot.every)
         pilot.look(seen, seen.now)
     back = seen.now - begun - later if pilot.status.champion != CANARY else None
-    return Kept(seen.world.seed, back, seen.hurt - before, pilot.reason)
+    return Kept(back, seen.hurt - before)

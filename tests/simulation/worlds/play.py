@@ -98,12 +98,6 @@ class Serinus:
         """What the loop remembers."""
         return self._ledger.read(LOOP).status
 
-    @property
-    def reason(self) -> str:
-        """Why the canary's course ended as it did, so far."""
-        record = self._registry.records.get((LOOP, CANARY))
-        return record.reason if record is not None else ""
-
     def look(self, seen: Prometheus, second: int) -> Ended | None:
         """One look of the real driver."""
         self._second = second
@@ -148,8 +142,12 @@ def run(
     scenario: Scenario, spec: RolloutSpec, seed: int, horizon: int = HORIZON, delay: timedelta | None = None
 ) -> Ending:
     """One rollout under the real judge. delay: `labels.delay`."""
-    threshold = (spec.guardrails.latency or Latency()).threshold.total_seconds()
-    return play(scenario, Serinus(model_loop(spec, delay), scenario.scraping.every), seed, threshold, horizon)
+    return play(scenario, Serinus(model_loop(spec, delay), scenario.scraping.every), seed, threshold_of(spec), horizon)
+
+
+def threshold_of(spec: RolloutSpec) -> float:
+    """Seconds from which an answer is slow to the guardrail `latency`, or would be if it were on."""
+    return (spec.guardrails.latency or Latency()).threshold.total_seconds()
 
 
 def runs(
